@@ -51,8 +51,15 @@ pub(super) fn run(
             compact(&mut store)?;
             backup::renew(&store)?;
         }
-        // Whoever holds it forgets it once more; a daemon makes the next backup within a minute.
-        Err(StoreError::Locked { .. }) => remove_backup(store.path())?,
+        // Whoever holds it forgets it once more; a daemon compacts, and makes the next backup, within a minute.
+        Err(StoreError::Locked { .. }) => {
+            remove_backup(store.path())?;
+            if !store.is_compacted_beside_daemon()? {
+                warn!(
+                    "Unused parts of the database may still hold what was forgotten: it is too large to be rewritten beside a daemon."
+                );
+            }
+        }
         Err(error) => return Err(error.into()),
     }
     say(printer, &who, &history, Deed::Done)

@@ -1,4 +1,5 @@
-//! The daily backup, on its own thread and connection: neither the loop nor the mails wait for it.
+//! The daily backup, on its own thread and connection: neither the loop nor the mails wait for it. What it is made of is
+//! compacted first if something was forgotten, for which the loop's commits do wait.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::{monotonic, now};
 use crate::daemon::housekeeper::Chore;
-use crate::store::{Reader, StoreError, backup_of, certain};
+use crate::store::{Reader, Store, StoreError, backup_of, certain};
 
 /// Interval between checks of whether a backup is due.
 const EVERY: Duration = Duration::from_mins(1);
@@ -116,7 +117,25 @@ fn back_up(database: &Path) -> Result<bool, StoreError> {
     if !reader.is_backup_due(now())? {
         return Ok(false);
     }
+    compact(&reader)?;
     reader.backup(&backup_of(database)).map(|()| true)
+}
+
+/// Rewrites the database if unused parts of it may still hold what was forgotten, and it is not too large to do so beside
+/// the loop.
+fn compact(reader: &Reader) -> Result<(), StoreError> {
+    if !reader.is_compaction_due()? || !reader.is_compacted_beside_daemon()? {
+        return Ok(());
+    }
+    let mut store = Store::open(reader.path())?;
+    match store.compact() {
+        Ok(()) => info!("The database was rewritten without what was forgotten."),
+        Err(error) if error.is_damage_of(reader.path()) => return Err(error),
+        Err(error) => {
+            warn!(%error, "Unused parts of the database still hold what was forgotten.");
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -128,7 +147,7 @@ mod tests {
     use super::*;
     use crate::engine::registry::Registered;
     use crate::engine::time::Timestamp;
-    use crate::store::{Store, backed_up};
+    use crate::store::{Who, backed_up};
 
     /// A database with contents, next to a backup from 1970.
     fn site() -> (tempfile::TempDir, PathBuf) {
@@ -171,6 +190,24 @@ mod tests {
         assert!(made > Timestamp(0));
         assert_eq!(finish(&path).0.unwrap(), None);
         assert_eq!(backed_up(&path), Some(made));
+    }
+
+    #[test]
+    fn the_backup_after_something_was_forgotten_is_of_a_compacted_database() {
+        let (_directory, path) = site();
+        let mut store = Store::open(&path).unwrap();
+        store.forget(&Who::Principal("ci-7".into())).unwrap();
+        // Whoever has it in memory has still to forget it.
+        assert_eq!(finish(&path).0.unwrap(), None);
+        store.forget_again().unwrap();
+        assert!(store.is_compaction_due().unwrap());
+        assert_eq!(finish(&path).0.unwrap(), Some(true));
+        assert!(!store.is_compaction_due().unwrap());
+        let copy = Store::open(&backup_of(&path)).unwrap();
+        assert_eq!(
+            (copy.registry().unwrap().len(), copy.is_compaction_due().unwrap()),
+            (1999, false)
+        );
     }
 
     #[test]

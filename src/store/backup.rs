@@ -56,7 +56,8 @@ const FIRST: i64 = HOUR;
 
 impl Reader {
     /// Returns whether a backup is due: the last one is a day old or, if there is none, the database is an hour old,
-    /// and it contains something. Uses the files' own times, so that restarts make no backups.
+    /// and it contains something, none of which has still to be forgotten. Uses the files' own times, so that restarts
+    /// make no backups.
     ///
     /// # Errors
     /// Any database error.
@@ -69,7 +70,7 @@ impl Reader {
         let (last, wait) =
             backed_up(&self.path).map_or_else(|| (made(), FIRST), |last| (last, DAY));
         // A clock that was set back must not postpone the next backup any longer.
-        if now.since(last).abs() < wait {
+        if now.since(last).abs() < wait || self.is_forgetting()? {
             return Ok(false);
         }
         self.read("looking for something to back up", |db| {
@@ -87,12 +88,34 @@ impl Reader {
     }
 
     /// Copies the last commit to `to` (0600), replacing what was there. The copy gets that name only after it was
-    /// verified and is on disk. The daemon may keep writing.
+    /// verified and is on disk. The daemon may keep writing. If something is forgotten meanwhile, a new copy is made.
     ///
     /// # Errors
     /// [`StoreError::Room`] if it would take the last space on the disk; [`StoreError::Corrupt`] with the path of the
     /// database if that is damaged, with the path of the copy if only the copy is. The copy is then removed.
     pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        self.outlast_forgetting(to, || self.back_up(to))
+    }
+
+    /// Makes a backup until nothing is forgotten meanwhile. Whoever forgets something removes the backup afterwards, which
+    /// one that gets its name later would survive.
+    fn outlast_forgetting(
+        &self,
+        to: &Path,
+        mut back_up: impl FnMut() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        loop {
+            let n_forgotten = self.n_forgotten()?;
+            back_up()?;
+            if self.n_forgotten()? == n_forgotten {
+                return Ok(());
+            }
+            // It must not stay if the next cannot be made.
+            remove(to)?;
+        }
+    }
+
+    fn back_up(&self, to: &Path) -> Result<(), StoreError> {
         let partial = beside(to, ".partial");
         // An interrupted backup must not take the space of the next one.
         remove(&partial)?;
@@ -113,7 +136,7 @@ impl Reader {
     }
 
     /// Checks that a backup leaves the space that the database itself may need next, for its write-ahead log.
-    fn find_room(&self, to: &Path) -> Result<(), StoreError> {
+    pub(super) fn find_room(&self, to: &Path) -> Result<(), StoreError> {
         let directory = directory(to);
         let system = statvfs(directory)
             .map_err(|errno| StoreError::file(directory, "checking free space", errno.into()))?;
@@ -242,7 +265,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::store::sample::{NOON, commit_of, state};
+    use crate::store::Who;
+    use crate::store::sample::{NOON, commit_of, id, state};
 
     #[test]
     fn a_backup_is_one_whole_private_file_with_the_last_commit() {
@@ -298,6 +322,48 @@ mod tests {
             file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_micros(made)).unwrap();
             assert_eq!(store.is_backup_due(NOON).unwrap(), is_due, "{age}");
         }
+    }
+
+    #[test]
+    fn a_backup_that_began_before_something_was_forgotten_kept_it() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        store.commit(&commit_of(&[1, 2, 3]), NOON).unwrap();
+        let (reader, to) = (Reader::open(&path).unwrap(), backup_of(&path));
+        let mut n_made = 0;
+        let back_up = || {
+            reader.back_up(&to)?;
+            n_made += 1;
+            if n_made < 3 {
+                store.forget(&Who::Token(id(n_made)))?;
+            }
+            Ok(())
+        };
+        reader.outlast_forgetting(&to, back_up).unwrap();
+        assert_eq!(n_made, 3);
+        assert_eq!(Store::open(&to).unwrap().stats().unwrap().tokens, 1);
+        // Nor does it stay if the next one cannot be made.
+        let mut is_first = true;
+        let fault = reader.outlast_forgetting(&to, || {
+            if !std::mem::take(&mut is_first) {
+                return Err(StoreError::file(&to, "backing up", ErrorKind::StorageFull.into()));
+            }
+            reader.back_up(&to)?;
+            store.forget(&Who::Token(id(3))).map(drop)
+        });
+        assert!(fault.is_err() && backed_up(&path).is_none());
+    }
+
+    #[test]
+    fn no_backup_is_due_before_everything_is_forgotten_once_more() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        store.commit(&commit_of(&[1, 2]), NOON).unwrap();
+        let far = NOON.plus(9000 * DAY);
+        store.forget(&Who::Token(id(1))).unwrap();
+        assert!(!store.is_backup_due(far).unwrap());
+        store.forget_again().unwrap();
+        assert!(store.is_backup_due(far).unwrap());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::engine::time::Timestamp;
 use super::commit::bump;
 use super::recall::token_number;
 use super::registry::{self, Who};
-use super::{Store, StoreError, many, postponed, slot, summary, words};
+use super::{Store, StoreError, compact, many, postponed, slot, summary, words};
 
 /// Deletes the alerts of a principal that is not the alert's own token. Separate from [`DROP_OWN`], since each uses an
 /// index of its own.
@@ -48,7 +48,9 @@ impl Store {
                 many::forget_names(db)?;
                 note(db, who)?;
             }
-            bump(db, "registry_version", u64::from(n_gone > 0))?;
+            for version in ["registry_version", compact::FORGOTTEN] {
+                bump(db, version, u64::from(n_gone > 0))?;
+            }
             Ok(n_gone > 0)
         })
     }
@@ -75,16 +77,6 @@ impl Store {
         Ok(true)
     }
 
-    /// Rewrites the database, so that its file holds nothing but what is stored. Whoever else wants to write waits as long as
-    /// copying it takes.
-    ///
-    /// # Errors
-    /// Any database error; [`StoreError::Full`] if there is no room for a copy. The database stays as it was.
-    pub fn compact(&mut self) -> Result<(), StoreError> {
-        let done = self.db.execute_batch("VACUUM").and_then(|()| empty_log(&self.db));
-        done.map_err(|source| StoreError::database(self.path(), "compacting the database", source))
-    }
-
     /// Makes a change that overwrites what it deletes, in the database and in its write-ahead log.
     fn overwrite<T>(
         &mut self,
@@ -106,10 +98,10 @@ impl Store {
     }
 }
 
-/// Moves the write-ahead log into the database and empties it. If others read for longer than a call waits, it is emptied
-/// later: the next time that all of it was moved and it is written to.
-fn empty_log(db: &Connection) -> rusqlite::Result<()> {
-    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+/// Moves the write-ahead log into the database and empties it. Returns whether it is empty: if others read for longer than
+/// a call waits, it is emptied later, the next time that all of it was moved and it is written to.
+pub(super) fn empty_log(db: &Connection) -> rusqlite::Result<bool> {
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
 }
 
 fn note(db: &Connection, who: &Who) -> rusqlite::Result<()> {

@@ -99,9 +99,12 @@ fn earlier_versions_of_what_was_forgotten_stayed_in_unused_parts_of_the_database
         store.register(&[Registered { notes, ..registered(Some(1), &name) }], "", NOON).unwrap();
     }
     store.forget(&Who::Token(id(1))).unwrap();
+    assert!(!store.is_compaction_due().unwrap(), "it is forgotten once more first");
     store.forget_again().unwrap();
     assert_eq!(files_with(directory.path(), NAME), ["tokenwatch.db"]);
+    assert!(store.is_compaction_due().unwrap());
     store.compact().unwrap();
+    assert!(!store.is_compaction_due().unwrap());
     assert_eq!(files_with(directory.path(), NAME), [""; 0]);
     assert!(store.verify().is_ok());
 }

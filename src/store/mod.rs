@@ -21,6 +21,7 @@ mod background;
 mod backup;
 mod codec;
 mod commit;
+mod compact;
 mod connection;
 mod digest;
 mod error;
