@@ -187,6 +187,13 @@ pub(super) fn absent(database: &Path) -> Trouble {
     lost(database, text.to_owned())
 }
 
+/// Returns the problem of a database that was lost while no daemon runs.
+pub(super) fn removed(database: &Path) -> Trouble {
+    let text = "there is none though there was one: the daemon's next start puts the backup in its place, or \
+        starts over without one";
+    lost(database, text.to_owned())
+}
+
 /// Returns the problem of a log with too many unreadable lines.
 pub(super) fn rejected(log: &Path, text: String) -> Trouble {
     Trouble { kind: "rejected", about: visible::path(log), text }

@@ -30,7 +30,7 @@ use crate::engine::time::{SECOND, Timestamp};
 use crate::engine::visible;
 use crate::source::journal;
 use crate::store::mend::Damage;
-use crate::store::{Holder, Lock, Role, Stats, StreamStatus, backed_up};
+use crate::store::{Holder, Lock, Role, Start, Stats, StreamStatus, backed_up};
 
 /// The score from which a new actor on a token used only from hosting networks is mailed at once.
 type Rented = f64;
@@ -78,7 +78,8 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let lost = lost.map(|damage| troubles::lost(&database, recovery::told(&damage, &database)));
     let backup = troubles::backup(&database, state.backed_up, state.backup_failed, now);
     let is_running = matches!(holder, Some(Holder::Process(_, Role::Daemon)));
-    let absent = (is_running && !state.is_there).then(|| troubles::absent(&database));
+    let absent = absent(&context.site, &state, is_running);
+    let is_new = !state.is_there && absent.is_none();
     let faulty = context.faulty.as_deref().map(troubles::misconfigured);
     let found = faulty.into_iter().chain(absent).chain(lost).chain(backup).chain(look.troubles());
     let at = At { global: &context.global, health, now };
@@ -95,9 +96,10 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
         printer.json(&status)?;
         return Ok(code);
     }
-    if !state.is_there && !is_running {
+    if is_new {
+        let database = print::safe(database.to_string_lossy());
         printer
-            .line(format_args!("no database yet: {}", print::safe(database.to_string_lossy())))?;
+            .line(format_args!("no database yet: the daemon's first start creates {database}"))?;
     }
     print_logs(printer, &lives, now)?;
     troubles::print(printer, &found)?;
@@ -111,6 +113,19 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     }
     print_layers(printer, &layers, now)?;
     Ok(code)
+}
+
+/// Returns the problem of a database that should be there.
+fn absent(site: &Site, state: &State, is_running: bool) -> Option<Trouble> {
+    let database = site.database();
+    match (state.is_there, is_running) {
+        (true, _) => None,
+        (false, true) => Some(troubles::absent(&database)),
+        (false, false) => {
+            let was_there = Lock::last_start(&site.state) == Start::Later;
+            was_there.then(|| troubles::removed(&database))
+        }
+    }
 }
 
 fn state_of(context: &Context, now: Timestamp) -> anyhow::Result<State> {

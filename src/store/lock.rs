@@ -123,6 +123,15 @@ impl Lock {
         Some(Holder::Process(pid, role))
     }
 
+    /// Returns whether there was ever a database in a state directory, as far as its lock can be read.
+    #[must_use]
+    pub fn last_start(directory: &Path) -> Start {
+        let mut options = OpenOptions::new();
+        let file = private::open(&directory.join(Self::FILE), options.read(true));
+        let is_later = file.and_then(|mut file| text(&mut file)).is_ok_and(|it| it.contains(RAN));
+        if is_later { Start::Later } else { Start::First }
+    }
+
     /// Returns whether there was a database under this lock before.
     #[must_use]
     pub const fn start(&self) -> Start {

@@ -1,13 +1,14 @@
 //! The commands that read and change the state: their output for people and programs, and what they refuse.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::Read;
 use std::process::{Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokenwatch::store::{Lock, Role, Store};
 
-use crate::program::Home;
+use crate::program::{CONFIG, Home};
 
 /// The secret of the token that the stories are about.
 const SECRET: &str = "exk-ci-0123456789abcdef0123";
@@ -368,7 +369,7 @@ fn an_import_says_which_marks_an_empty_cell_takes_back() {
     let taken_back = serde_json::json!([{"token": id, "name": "ci", "columns": ["revoked_at"]}]);
     assert_eq!((&said["changed"], &said["taken_back"]), (&1.into(), &taken_back));
     let again = first(&home, &["tokens", "import", "a.jsonl", "--json"]);
-    assert_eq!((&again["changed"], &again["taken_back"]), (&0.into(), &serde_json::json!([])));
+    assert_eq!((&again["changed"], &again["taken_back"]), (&0.into(), &json!([])));
 }
 
 #[test]
@@ -860,9 +861,40 @@ fn without_a_database_there_is_advice() {
         assert!(error.contains("replay --save") && code == Some(70), "{error}");
     }
     let status = first(&home, &["status", "--json"]);
-    assert_eq!((&status["usages"], &status["streams"]), (&0.into(), &serde_json::json!([])));
+    assert_eq!((&status["usages"], &status["streams"]), (&0.into(), &json!([])));
     assert!(home.print(&["status"]).contains("no database yet"));
     assert!(!home.path("state/tokenwatch.db").exists());
+}
+
+#[test]
+fn before_the_first_start_the_status_says_what_is_missing_and_how_it_comes() {
+    let home = Home::new(CONFIG);
+    home.append("logs/access.log", "");
+    for directory in ["logs", "state"] {
+        fs::create_dir_all(home.path(directory)).unwrap();
+        let output = home.output(&["status", "--check"]);
+        let told = String::from_utf8(output.stdout).unwrap();
+        let database = home.path("state/tokenwatch.db");
+        let new =
+            format!("no database yet: the daemon's first start creates {}\n", database.display());
+        assert!(told.starts_with(&new), "{told}");
+        assert!(told.contains("daemon            not running: nothing is watched\n"), "{told}");
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(1), &b""[..]));
+        let status = first(&home, &["status", "--json"]);
+        assert_eq!((&status["daemon"]["running"], &status["health"]), (&false.into(), &json!([])));
+    }
+}
+
+#[test]
+fn a_database_that_was_removed_counted_as_none_yet() {
+    let home = Home::new("");
+    home.append("logs/access.log", "");
+    home.print(&["replay", "--save", "logs"]);
+    fs::remove_file(home.path("state/tokenwatch.db")).unwrap();
+    let told = home.print(&["status"]);
+    let lost = "database: tokenwatch.db: there is none though there was one";
+    assert!(told.contains(lost) && !told.contains("no database yet"), "{told}");
+    assert_eq!(first(&home, &["status", "--json"])["health"][0]["kind"], "database");
 }
 
 #[test]
