@@ -270,7 +270,7 @@ impl<L: Listener> Loop<'_, L> {
         self.commit(committed)?;
         self.drop_logs();
         let Self { worker, listener, .. } = self;
-        retry(listener, "forgetting files", || worker.store.forget_streams(&streams)).map(drop)
+        retry(listener, "forgetting files", || worker.forget_streams(&streams))
     }
 
     /// Records which patterns are followed, once the first look at their files is committed: what a new one found is

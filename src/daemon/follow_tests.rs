@@ -135,6 +135,38 @@ fn the_state_of_a_log_stayed_with_each_of_its_rotated_files() {
     assert_eq!(window.sums(), (4, 4), "of all of them");
 }
 
+#[test]
+fn the_state_of_a_log_was_forgotten_with_the_file_that_was_read_last() {
+    for is_empty_one_left in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (_orders, orders_out) = channel();
+        let mut work = forgetful(folder.path(), "a.log", &orders_out);
+        let (log, rotated) = (folder.path().join("a.log"), folder.path().join("a.log.1"));
+        fs::write(&log, "1 is no line\n").unwrap();
+        turn(&mut work, 1);
+        fs::rename(&log, &rotated).unwrap();
+        fs::write(&log, "2 is no line\n").unwrap();
+        (2..5).for_each(|second| turn(&mut work, second));
+        fs::remove_file(&log).unwrap();
+        if is_empty_one_left {
+            fs::remove_file(&rotated).unwrap();
+            fs::write(&log, "").unwrap();
+        }
+        (5..20).for_each(|second| turn(&mut work, second));
+        let states = |work: &Loop<'_, Quiet>| {
+            let streams = work.worker.store.streams().unwrap();
+            let stored = streams.iter().filter(|one| !one.health.is_empty());
+            let sums = stored.map(|one| Log::decode(&one.health).unwrap().window.sums());
+            (streams.len(), sums.collect::<Vec<_>>())
+        };
+        assert_eq!(states(&work), (1, vec![(2, 2)]), "it is with the file that is left");
+        fs::write(&log, "3 is no line\n").unwrap();
+        (20..25).for_each(|second| turn(&mut work, second));
+        let n_files = if is_empty_one_left { 1 } else { 2 };
+        assert_eq!(states(&work), (n_files, vec![(3, 3)]), "and moves on with the log");
+    }
+}
+
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }

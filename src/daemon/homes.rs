@@ -30,6 +30,12 @@ impl Homes {
         self.by_log.get(log) == Some(&stream)
     }
 
+    /// Returns the logs whose state is stored with one of these streams.
+    pub(super) fn among(&self, streams: &BTreeSet<StreamId>) -> BTreeSet<Arc<Path>> {
+        let at_home = self.by_log.iter().filter(|(_, home)| streams.contains(*home));
+        at_home.map(|(log, _)| Arc::clone(log)).collect()
+    }
+
     /// Takes the streams whose rows need not contain a state any more.
     pub(super) fn take_left(&mut self) -> Vec<StreamId> {
         let mut left = std::mem::take(&mut self.left);
@@ -61,6 +67,8 @@ mod tests {
         assert_eq!(homes.take_left(), []);
         homes.move_to(&one, StreamId(2));
         assert!(homes.is_home(&one, StreamId(2)) && !homes.is_home(&one, StreamId(1)));
+        let among = |streams: &[i64]| homes.among(&streams.iter().copied().map(StreamId).collect());
+        assert_eq!((among(&[1, 3]), among(&[1, 2])), ([].into(), [Arc::clone(&one)].into()));
         assert_eq!(homes.take_left(), [StreamId(1)]);
         assert_eq!(homes.take_left(), [], "once");
         // There and back before anybody asks.

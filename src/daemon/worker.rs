@@ -231,6 +231,44 @@ impl Worker {
         self.memory.house_mut().forget_names();
     }
 
+    /// Forgets streams whose files are gone for good. The state of a log that goes on moves to another of its files.
+    /// Correct only directly after a commit.
+    ///
+    /// # Errors
+    /// Those of the store. It may be called again.
+    pub fn forget_streams(&mut self, streams: &[StreamId]) -> Result<(), StoreError> {
+        let homes = self.homes_left(&streams.iter().copied().collect())?;
+        let state =
+            |(log, home): (&Arc<Path>, &StreamId)| Some((*home, self.logs.get(log)?.encode()));
+        let moved: Vec<_> = homes.iter().filter_map(state).collect();
+        self.store.forget_streams(streams, &moved)?;
+        for (log, home) in &homes {
+            self.homes.move_to(log, *home);
+        }
+        Ok(())
+    }
+
+    /// Returns the youngest other streams of the logs whose state is stored with one of these.
+    fn homes_left(
+        &self,
+        streams: &BTreeSet<StreamId>,
+    ) -> Result<BTreeMap<Arc<Path>, StreamId>, StoreError> {
+        let logs = self.homes.among(streams);
+        let mut homes = BTreeMap::new();
+        if logs.is_empty() {
+            return Ok(homes);
+        }
+        let mut others = self.store.positions()?;
+        others.retain(|(stream, _)| !streams.contains(stream));
+        others.sort_by_key(|(_, position)| position.born);
+        for (stream, position) in others {
+            if let Some(log) = logs.get(&Name::of(&position.path).log) {
+                homes.insert(Arc::clone(log), stream);
+            }
+        }
+        Ok(homes)
+    }
+
     fn recall(&mut self, reading: &Reading) -> Result<(), StoreError> {
         if let Some(beat) = self.memory.due_by(&reading.usages) {
             let is_known = |principal: &str| self.memory.knows(principal);

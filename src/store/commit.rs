@@ -281,8 +281,8 @@ mod tests {
         let mut healths = Vec::new();
         store.healths(|stream, path, health| healths.push((stream, path, health))).unwrap();
         assert_eq!(healths, [(StreamId(1), position(777).path, "as it was read since".to_owned())]);
-        assert_eq!(store.forget_streams(&[StreamId(1), StreamId(2)]).unwrap(), 1);
-        assert_eq!(store.forget_streams(&[StreamId(1)]).unwrap(), 0);
+        assert_eq!(store.forget_streams(&[StreamId(1), StreamId(2)], &[]).unwrap(), 1);
+        assert_eq!(store.forget_streams(&[StreamId(1)], &[]).unwrap(), 0);
         assert_eq!(store.path_of(StreamId(1)).unwrap(), None);
         assert_eq!(store.stats().unwrap().usages, 3, "what was read stays counted");
     }

@@ -97,12 +97,21 @@ impl Reader {
 }
 
 impl Store {
-    /// Forgets streams whose files are gone for good. Returns how many were known.
+    /// Forgets streams whose files are gone for good, and stores with others how well the logs of some were read. Returns
+    /// how many were known.
     ///
     /// # Errors
     /// Any database error.
-    pub fn forget_streams(&mut self, streams: &[StreamId]) -> Result<usize, StoreError> {
+    pub fn forget_streams(
+        &mut self,
+        streams: &[StreamId],
+        moved: &[(StreamId, String)],
+    ) -> Result<usize, StoreError> {
         self.write("forgetting streams", |db| {
+            let mut put = db.prepare_cached("UPDATE stream SET health = ?2 WHERE stream = ?1")?;
+            for (stream, health) in moved {
+                put.execute(params![stream.0, health])?;
+            }
             let mut forget = db.prepare_cached("DELETE FROM stream WHERE stream = ?1")?;
             streams.iter().map(|stream| forget.execute([stream.0])).sum()
         })
