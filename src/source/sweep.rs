@@ -313,9 +313,9 @@ impl Follower {
     pub(super) fn rotate(&mut self, at: usize, found: &Found, now: Duration) {
         let Some(tail) = self.tails.get_mut(at) else { return };
         if rotation::is_compressed(&found.path) {
-            // Read under the name in the stored position; its size shows whether it was read to the end.
+            // Read under the name in the stored position; its size shows whether it was read to the end or given up.
             tail.place = Place::Gone;
-            if tail.position.size > tail.position.offset {
+            if tail.position.size > tail.position.offset || tail.was_given_up {
                 self.resume(at, found);
             }
             return;

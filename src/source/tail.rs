@@ -110,6 +110,8 @@ pub(super) struct Tail {
     pub(super) is_moved: bool,
     /// It was logged that it cannot be read.
     pub(super) is_warned: bool,
+    /// An earlier run gave it up, since its compressed contents were cut short or damaged.
+    pub(super) was_given_up: bool,
     /// It was read to its end since the start.
     pub(super) is_met: bool,
     /// The mark from which it lags behind.
@@ -126,7 +128,11 @@ pub(super) struct Tail {
 
 impl Tail {
     /// Starts at a position, before anything is read.
-    pub(super) fn new(stream: StreamId, position: Position, resolved: PathBuf) -> Self {
+    pub(super) fn new(stream: StreamId, mut position: Position, resolved: PathBuf) -> Self {
+        let was_given_up = rotation::is_compressed(&resolved) && position.directives.written < 0;
+        if was_given_up {
+            position.directives.written = !position.directives.written;
+        }
         Self {
             stream,
             source: None,
@@ -147,6 +153,7 @@ impl Tail {
             is_paused: false,
             is_moved: false,
             is_warned: false,
+            was_given_up,
             is_met: false,
             mark: None,
             used: 0,
@@ -428,13 +435,16 @@ impl Tail {
     }
 
     /// Returns the bytes that are known to have been written but cannot be read any more. They are reported once, since
-    /// the position records it.
+    /// the position records it; of a damaged file, also that it is not read to its end: it may still be completed.
     pub(super) fn gap(&mut self, loss: Loss) -> Option<Batch> {
         let gap = self.position.size.saturating_sub(self.position.offset);
         self.position.size = self.position.offset;
         let missing = Missing { gap, ..Missing::default() };
-        let batch = || self.tell(self.position.offset, Vec::new(), missing);
-        (gap > 0).then(|| Batch { loss: Some(loss), ..batch() })
+        let mut batch = self.tell(self.position.offset, Vec::new(), missing);
+        if loss == Loss::Damaged {
+            batch.position.directives.written = !batch.position.directives.written;
+        }
+        (gap > 0).then_some(Batch { loss: Some(loss), ..batch })
     }
 
     fn tell(&self, from: u64, bytes: Vec<u8>, missing: Missing) -> Batch {

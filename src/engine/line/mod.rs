@@ -104,7 +104,8 @@ pub struct Directives {
     date: Vec<u8>,
     realtime: Vec<u8>,
     /// When the file was last written to, in ns since 1970, or 0 if unknown: it determines the year of times without
-    /// one. No line contains it.
+    /// one. No line contains it. In the stored position of a compressed file that was given up before its end, its bits
+    /// are inverted, so that it is less than 0.
     #[serde(skip)]
     pub written: i64,
 }

@@ -172,3 +172,37 @@ fn a_compressed_file_that_was_completed_after_it_was_given_up_was_left_unread() 
     bench.rest();
     assert_eq!(bench.missing.gap, 1, "and not again");
 }
+
+#[test]
+fn a_compressed_file_that_was_given_up_was_forgotten_by_a_restart() {
+    let lines = numbered();
+    for is_completed_while_down in [false, true] {
+        let mut bench = Bench::start(&["a"]);
+        let packed = compress_unseen(&mut bench, &lines);
+        halve(&mut bench, &packed);
+        for _ in 0..3 {
+            bench.restart();
+            for _ in 0..2 {
+                bench.now += Duration::from_mins(2);
+                bench.rest();
+            }
+            assert_eq!(bench.missing.gap, 1, "told once");
+        }
+        if is_completed_while_down {
+            bench.write("a.1.gz", &packed[packed.len() / 2..]);
+            bench.restart();
+        } else {
+            bench.restart();
+            bench.rest();
+            bench.write("a.1.gz", &packed[packed.len() / 2..]);
+        }
+        bench.now += Duration::from_mins(1);
+        bench.rest();
+        let read = bench.take();
+        assert!(read == lines, "{is_completed_while_down}: {} of {}", read.len(), lines.len());
+        bench.restart();
+        bench.rest();
+        assert!(bench.follower.drains.is_empty(), "it is done");
+        assert_eq!((bench.take().len(), bench.missing.gap), (0, 1));
+    }
+}
