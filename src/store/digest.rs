@@ -8,6 +8,7 @@ use crate::engine::time::Timestamp;
 use rusqlite::{Connection, named_params, params};
 
 use super::alerts;
+use super::left::{self, LEFT};
 use super::outbox::{About, Outgoing};
 use super::storm::{self, Summary};
 use super::{Reader, Store, StoreError, mutes};
@@ -53,7 +54,8 @@ impl Reader {
         let About::Digest { after, upto, .. } = &mail.about else { return Ok(Summary::default()) };
         self.read("summing up the alerts of a digest", |db| {
             let condition = format!(
-                "WHERE a.number > :after AND a.number <= :upto AND k.subject IS NULL AND {UNTOLD}
+                "WHERE (a.number > :after AND a.number <= :upto OR a.number IN ({LEFT}))
+                   AND k.subject IS NULL AND {UNTOLD}
                  ORDER BY a.number"
             );
             let parameters = named_params! { ":after": after, ":upto": upto, ":at_once": at_once };
@@ -97,8 +99,9 @@ impl Reader {
 }
 
 impl Store {
-    /// Queues the digest of a day, once a day: the alerts that were committed since the previous digest and that no other
-    /// mail tells, and the mutes that ended since. Returns whether it was queued. A day without either has no mail.
+    /// Queues the digest of a day, once a day: the alerts that were committed since the previous digest, or that earlier
+    /// ones left to mails that did not tell them; and the mutes that ended since. Returns whether it was queued. A day
+    /// without either has no mail.
     ///
     /// # Errors
     /// Any database error.
@@ -120,7 +123,8 @@ impl Store {
             let has_alerts: bool = db.query_row(
                 &format!(
                     "SELECT EXISTS (SELECT 1 FROM alert AS a
-                       WHERE a.number > :after AND a.number <= :upto AND {UNTOLD})"
+                       WHERE (a.number > :after AND a.number <= :upto OR a.number IN ({LEFT}))
+                         AND {UNTOLD})"
                 ),
                 named_params! { ":after": after, ":upto": upto, ":at_once": at_once },
                 |row| row.get(0),
@@ -139,6 +143,9 @@ impl Store {
                  ON CONFLICT (message_id) DO NOTHING",
                 params![day, after, upto, now, due, state],
             )?;
+            if n_queued > 0 && !is_due {
+                left::note(db, db.last_insert_rowid())?;
+            }
             Ok(n_queued > 0 && is_due)
         })
     }

@@ -31,6 +31,7 @@ mod followed;
 mod forget;
 mod history;
 mod ledger;
+mod left;
 mod lock;
 mod many;
 pub mod mend;

@@ -15,7 +15,7 @@ use crate::engine::time::{HOUR, Timestamp};
 use super::codec::{get_text, get_u32};
 use super::error::is_illegible;
 use super::postponed::{self, Answers};
-use super::{Reader, Store, StoreError, storm};
+use super::{Reader, Store, StoreError, left, storm};
 
 /// A mail to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,6 +226,7 @@ impl Store {
     pub fn sent(&mut self, id: i64, answers: &Answers, now: Timestamp) -> Result<(), StoreError> {
         self.write("marking a mail as sent", |db| {
             mark_sent(db, &[id], id, &answers.refused, now)?;
+            left::note_told(db, id, answers)?;
             postponed::keep(db, id, answers)
         })
     }
@@ -297,7 +298,8 @@ impl Store {
             let mut drop_one = db.prepare_cached(sql)?;
             mails.iter().try_for_each(|mail| {
                 leave_rest(db, mail, now)?;
-                drop_one.execute([mail.id]).map(drop)
+                drop_one.execute([mail.id])?;
+                left::note_told(db, mail.id, &Answers::default())
             })
         })
     }

@@ -227,7 +227,8 @@ CREATE TABLE ack (
 -- incident and revision; a digest's row its day and the alerts after one number up to another; a
 -- storm's row such alerts and no day. The error of a mail that was sent names who refused it. sent_in
 -- is the row's own number for a mail of its own, 0 once it was repeated, negative for a bundle of what exceeded the cap;
--- upto_alert of an incident's row is the last alert that such a bundle reports, if it names all rules.
+-- upto_alert of an incident's row is the last alert that such a bundle reports, if it names all rules; after_alert is
+-- after which alert digests have left to it what is less urgent, if any have.
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   message_id TEXT NOT NULL UNIQUE,

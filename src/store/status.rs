@@ -109,8 +109,8 @@ fn is_untold() -> String {
              AND NOT EXISTS (
                SELECT 1 FROM outbox AS digest
                WHERE digest.day IS NOT NULL AND digest.state = 'sent'
-                 AND digest.created >= given_up.due
-                 AND digest.after_alert < a.number AND a.number <= digest.upto_alert))"
+                 AND digest.created >= given_up.due AND a.number <= digest.upto_alert
+                 AND (given_up.incident IS NOT NULL OR digest.after_alert < a.number)))"
     )
 }
 

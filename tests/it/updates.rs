@@ -259,3 +259,50 @@ fn a_mail_whose_answer_was_lost_came_with_other_alerts_under_its_message_id() {
     let first = growing.got(ANA).into_iter().find(|(id, _)| id.starts_with("in_1.1@")).unwrap();
     assert!(lost.iter().map(told).all(|lost| lost == first), "{first:?}");
 }
+
+/// The next time at which a digest of the day is due.
+fn of_day() -> Timestamp {
+    midnight().plus(7 * HOUR + 30 * MINUTE)
+}
+
+/// Counts the mails that tell of a new client.
+fn n_about_new_client(growing: &Growing) -> usize {
+    let messages = growing.site.server.messages();
+    messages.iter().filter(|message| text(message).contains("new client")).count()
+}
+
+#[test]
+fn a_lesser_alert_that_a_digest_left_to_a_mail_beyond_the_cap_was_told_by_none() {
+    let digest = of_day();
+    let start = digest.plus(-30 * MINUTE);
+    let mut growing = Growing::at(start);
+    for n in 0..CAP {
+        growing.site.happen_to(&format!("principal-{n}-"), Level::Critical, start);
+    }
+    growing.site.turn(digest.plus(-50 * MINUTE));
+    for n in 0..60 {
+        growing.site.happen_to(&format!("another-{n}-"), Level::Critical, start);
+    }
+    growing.grow(&["token-in-url"], start);
+    growing.add("new-client", Level::Medium, start);
+    growing.site.happen_to("quiet-", Level::Low, start);
+    // All that is beyond the cap is tried as one, in vain.
+    growing.site.server.script(|script| script.full = vec![ANA.into(), BEN.into()]);
+    growing.site.turn(start.plus(3 * MINUTE));
+    growing.site.turn(digest);
+    growing.site.server.script(|script| script.full.clear());
+    growing.site.restart();
+    growing.site.turn(digest.plus(11 * MINUTE));
+    let ids: Vec<_> = growing.got(ANA).into_iter().map(|(id, _)| id).collect();
+    assert!(ids.iter().any(|id| id.starts_with("digest.")), "{ids:?}");
+    assert!(ids.last().unwrap().contains(".bundle."), "{ids:?}");
+    assert_eq!(
+        n_about_new_client(&growing),
+        0,
+        "the digest leaves it to the mail, which only counts it"
+    );
+    for day in 1..3 {
+        growing.site.turn(digest.plus(day * DAY));
+        assert_eq!(n_about_new_client(&growing), 1, "day {day}");
+    }
+}
