@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn the_service_leaves_no_core_files() {
         let unit = include_str!("../../systemd/tokenwatch.service");
-        assert!(unit.contains("\nLimitCORE=0\n"));
+        assert!(unit.contains("\nLimitCORE=1\n"));
     }
 
     #[test]

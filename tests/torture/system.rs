@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -230,7 +231,7 @@ fn sandbox(home: &Path) -> Vec<String> {
         mount -o remount,bind,ro \"$(findmnt --noheadings --output TARGET --target \"$0\")\"
         mount -o remount,bind,ro / || true
         exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all \
-            prlimit --core=0 -- \"$@\"";
+            prlimit --core=1 -- \"$@\"";
     let home = home.to_str().expect("UTF-8");
     ["unshare", "--mount", "--ipc", "sh", "-c", script, home].map(str::to_owned).into()
 }
@@ -304,6 +305,28 @@ fn the_unit_is_exposed_to_less_than_2() {
     let text = String::from_utf8_lossy(&output.stdout);
     println!("{}", text.lines().last().unwrap_or_default());
     assert!(output.status.success(), "{text}");
+}
+
+#[test]
+fn a_crash_left_a_core_file_with_tokens_unless_the_unit_ran_the_daemon() {
+    let unlimited = ["sh", "-c", "ulimit -c unlimited && exec \"$@\"", "sh"];
+    if !works("69", unlimited[0], &[&unlimited[1..], &["true"]].concat()) {
+        return;
+    }
+    let mut site = Site::new();
+    site.append("logs/a.log", 3);
+    let daemon = site.start_under(&unlimited);
+    site.wait();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", site.pid())).unwrap();
+    let limit = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    // Too little for a file; and of a limit of one byte, the kernel keeps any handler of `core_pattern`.
+    assert_eq!(limit.split_whitespace().collect::<Vec<_>>(), ["1", "1", "bytes"]);
+    daemon.signal("ABRT");
+    let status = daemon.wait();
+    assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
+    let left = fs::read_dir(site.home.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    let cores: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with("core")).collect();
+    assert!(cores.is_empty(), "{cores:?}");
 }
 
 /// The files of the state directory that are of another user than it is.
