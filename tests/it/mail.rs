@@ -695,9 +695,7 @@ fn a_reload_waited_for_the_mails() {
     assert_eq!(server.n_connections(), 1, "it still hangs");
     // Nor does the new mailer wait as long as an answer may take.
     server.wait_for_connections(2, PATIENCE);
-    // A send may take minutes; the service is given 15 s to end.
-    let (status, took) = daemon.end();
-    assert!(status.success() && took.as_secs() < 15, "{took:?}: {}", home.daemon_log());
+    assert!(daemon.end_as_promised().success(), "{}", home.daemon_log());
 }
 
 #[test]
@@ -758,10 +756,8 @@ fn a_server_that_never_answers_does_not_hold_up_the_end() {
     }
     wait_until("all are committed", || home.committed_lines() == 13);
     assert_eq!((server.n_connections(), server.messages().len()), (1, 0), "it still hangs");
-    // A send may take minutes; the service is given 15 s to end.
-    let (status, took) = daemon.end();
-    assert!(status.success(), "{}", home.daemon_log());
-    println!("ended after {took:?}");
+    // A send may take minutes.
+    assert!(daemon.end_as_promised().success(), "{}", home.daemon_log());
     assert_eq!(outbox(&home, "waiting"), 3, "what was not sent is sent by the next run");
     assert!(home.print(&["status"]).contains("3 waiting, the oldest queued"));
     home.configure("");

@@ -13,6 +13,12 @@ use tempfile::TempDir;
 /// How long a condition may take before the test gives up: generous, for machines under load.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How many times as long as promised something may take on a machine that is busy with other tests.
+pub(crate) const BUSY: u32 = 5;
+
+/// How soon the daemon ends, as is promised.
+const LONGEST_END: Duration = Duration::from_secs(5);
+
 /// Follows the logs of the home from their start, and commits at once.
 pub(crate) const CONFIG: &str = r#"
 [[source]]
@@ -176,6 +182,13 @@ impl Running {
         let asked = Instant::now();
         let status = self.terminate();
         (status, asked.elapsed())
+    }
+
+    /// Asks the daemon to end; returns how it did, as soon as is promised.
+    pub(crate) fn end_as_promised(self) -> ExitStatus {
+        let (status, took) = self.end();
+        assert!(took < LONGEST_END * BUSY, "{took:?}");
+        status
     }
 }
 

@@ -19,7 +19,7 @@ use crate::site::{
 use crate::smtp::{Encryption, Options, SmtpServer};
 
 /// What makes a commit durable: one or the other, by how SQLite was built.
-const SYNCS: &str = "fsync,fdatasync";
+pub(crate) const SYNCS: &str = "fsync,fdatasync";
 
 /// The system calls by which a commit reaches the disk.
 const CALLS: &str =
