@@ -1,15 +1,20 @@
-//! Section a, continued: SIGKILL before, between and after the file operations of each kind of rotation.
+//! Section a, continued: SIGKILL before, between and after the file operations of each kind of rotation, and within the
+//! commits of what was rotated unread.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::dump::dump;
-use crate::site::{Site, append, is_full, sample, truncate};
+use crate::program::wait_until;
+use crate::site::{Site, append, is_full, killed_at, mailing, sample, truncate, works};
+use crate::smtp::{Encryption, Options, SmtpServer};
+use crate::storage::{CALLS, SYNCS, leak};
 
 /// One operation on the files of a log, in a rotation of this number.
 type Step = fn(&mut Site, usize);
@@ -188,17 +193,20 @@ fn run(steps: &[(Step, usize)], key: Option<&Site>, kill: Option<(usize, Back)>)
     site
 }
 
+/// What a database holds, however the lines were read: the streams show from which files, the order of mails from which first.
+fn contents(database: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut all = dump(database);
+    all.remove("streams");
+    all.values_mut().for_each(|rows| rows.sort_unstable());
+    all
+}
+
 /// Kills the daemon before each step and after the last; it leaves what one leaves that is never killed.
 fn torture(steps: &[Step], backs: &[Back]) {
     let steps: Vec<(Step, usize)> =
         (0..n_rounds()).flat_map(|round| steps.iter().map(move |step| (*step, round))).collect();
     let calm = run(&steps, None, None);
-    let content = |site: &Site| {
-        let mut content = dump(&site.home.path("state/tokenwatch.db"));
-        // Which streams there are shows how it was read.
-        content.remove("streams");
-        content
-    };
+    let content = |site: &Site| contents(&site.home.path("state/tokenwatch.db"));
     let expected = content(&calm);
     assert_eq!(expected["tokens"].len() as u64, calm.written());
     let cases: Vec<(usize, Back)> =
@@ -264,4 +272,100 @@ fn a_kill_at_any_step_of_a_link_pointed_elsewhere_changes_nothing() {
 fn a_kill_at_any_step_of_a_deletion_changes_nothing() {
     // What is written and deleted while the daemon is away, nobody can read.
     torture(&[write, remove, write], &[Back::AfterNext, Back::AtOnce]);
+}
+
+/// What is written to the log before its rotation, and to the next file after it.
+type Round = [String; 2];
+
+/// How many alerts of an hour name tokens of the day one by one. Of more, which those are depends on which file is read first.
+const MOST_TOLD: u32 = 20;
+
+/// The ways to rotate, in turns.
+const WAYS: [&[Step]; 3] =
+    [&[rename], &[rename, pack, remove_packed], &[copy_half, copy_rest, cut]];
+
+/// Writes and rotates for the `n`th time, once what was written before `is_read`.
+fn rotate(site: &mut Site, n: usize, [before, after]: &Round, is_read: impl Fn(&Site)) {
+    site.home.append("logs/a.log", before);
+    is_read(site);
+    (1..=n).rev().for_each(|number| shift(site, number));
+    WAYS[n % WAYS.len()].iter().for_each(|step| step(site, n));
+    site.home.append("logs/a.log", after);
+}
+
+/// Kills the daemon at ever later system calls of its commits, each time with a rotation that it has not seen; returns
+/// what was written in each round, and how often it was killed.
+fn kill_behind_rotations(site: &mut Site) -> (Vec<Round>, usize) {
+    let (mut rounds, mut n_kills, mut n_leaks) = (Vec::new(), 0, 1);
+    for call in [SYNCS, CALLS] {
+        for n in sample(if call == SYNCS { 20 } else { 400 }) {
+            let mut round = [site.lines(10), site.lines(10)];
+            if n_leaks < MOST_TOLD {
+                round[1] += &leak(n_leaks);
+                n_leaks += 1;
+            }
+            rotate(site, rounds.len(), &round, |_| {});
+            rounds.push(round);
+            let wanted = site.written() + u64::from(n_leaks);
+            if killed_at(site, call, n, || site.home.committed_lines() >= wanted) {
+                n_kills += 1;
+            } else if call == SYNCS {
+                break;
+            }
+        }
+    }
+    (rounds, n_kills)
+}
+
+#[test]
+fn a_kill_at_any_system_call_of_a_commit_behind_a_rotation_changes_nothing() {
+    if !works("48", "strace", &["-o", "/dev/null", "true"]) {
+        return;
+    }
+    let server =
+        SmtpServer::start(Options { tls: Encryption::Off, is_down: true, ..Options::default() });
+    let mut site = Site::with(&mailing(&server));
+    // The leaks are of eight o'clock, all else of midnight: so the other lines come late, whichever file is read first.
+    let first = site.lines(1) + &leak(0);
+    site.home.append("logs/a.log", &first);
+    let daemon = site.start();
+    site.wait_with(1);
+    daemon.kill();
+    let (rounds, n_kills) = kill_behind_rotations(&mut site);
+    println!("killed {n_kills} times in {} rounds", rounds.len());
+    assert!(n_kills > 10, "{n_kills}");
+    let n_leaks = u64::from(MOST_TOLD).min(1 + rounds.len() as u64);
+    let daemon = site.start();
+    site.wait_with(n_leaks);
+    for stream in site.streams() {
+        assert!(stream["accounted"] == true && stream["gap_bytes"] == 0, "{stream}");
+    }
+    assert!(daemon.terminate().success(), "{}", site.home.daemon_log());
+    // Left alone, in the same place: alerts about a log name its path.
+    let [state, killed] = ["state", "killed"].map(|name| site.home.path(name));
+    fs::rename(&state, &killed).unwrap();
+    fs::rename(site.home.path("logs"), site.home.path("killed/logs")).unwrap();
+    fs::create_dir(site.home.path("logs")).unwrap();
+    fs::create_dir(&state).unwrap();
+    fs::copy(killed.join("seal.key"), state.join("seal.key")).unwrap();
+    site.home.append("logs/a.log", &first);
+    let daemon = site.start();
+    let wait_for = |site: &Site, n_lines: usize| {
+        wait_until("they are committed", || site.home.committed_lines() == n_lines as u64);
+    };
+    let mut n_lines = first.lines().count();
+    wait_for(&site, n_lines);
+    for (n, round) in rounds.iter().enumerate() {
+        let [before, after] = round.each_ref().map(|text| text.lines().count());
+        rotate(&mut site, n, round, |site| wait_for(site, n_lines + before));
+        n_lines += before + after;
+        wait_for(&site, n_lines);
+    }
+    assert!(daemon.terminate().success(), "{}", site.home.daemon_log());
+    let [calm, killed] = [state, killed].map(|state| contents(&state.join("tokenwatch.db")));
+    assert_eq!(calm["tokens"].len() as u64, site.written() + n_leaks);
+    for (table, rows) in &calm {
+        assert!(!rows.is_empty(), "{table}: nothing to compare");
+        assert_eq!(&killed[table], rows, "{table}");
+    }
 }

@@ -22,7 +22,7 @@ use crate::smtp::{Encryption, Options, SmtpServer};
 pub(crate) const SYNCS: &str = "fsync,fdatasync";
 
 /// The system calls by which a commit reaches the disk.
-const CALLS: &str =
+pub(crate) const CALLS: &str =
     "pwrite64,fdatasync,fsync,ftruncate,write,openat,unlink,fallocate,rename,linkat";
 
 #[test]
