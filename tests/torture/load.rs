@@ -203,6 +203,14 @@ fn leak(n: u32, of: u32) -> String {
     )
 }
 
+/// A request of another token, which is marked as leaked, that is refused: an alert of level high.
+fn try_leaked(n: u32, of: u32) -> String {
+    let carrier = format!("?access_token={}", leaked(n));
+    let bearer = format!("\"curl/8.5.0\" \"Bearer {}\"", leaked(n));
+    let line = leak(n, of).replace(&carrier, "").replace("\"curl/8.5.0\"", &bearer);
+    line.replace(" 200 612 ", " 401 52 ")
+}
+
 /// The pump of the site's daemon, by a clock that is given.
 fn pump(site: &Site, server: &SmtpServer) -> Pump {
     let settings = MailSettings {
@@ -234,10 +242,14 @@ fn a_storm_of_alerts_is_one_mail_a_rule_and_a_digest_with_the_exact_total() {
     let n_tokens = if is_full() { 100_000 } else { 5_000 };
     let server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
     let site = Site::with(&mailing(&server));
-    let rows: String = (0..n_tokens).map(|n| format!("{},app-{n}\n", leaked(n))).collect();
-    let csv = format!("token,name\n{rows}");
+    // Every other one breaks another rule.
+    let is_marked = |n: u32| n % 2 == 1;
+    let row =
+        |n| format!("{},app-{n},{}\n", leaked(n), if is_marked(n) { "2026-03-01" } else { "" });
+    let csv = format!("token,name,leaked_at\n{}", (0..n_tokens).map(row).collect::<String>());
     assert!(site.home.output_with(&["tokens", "import", "-"], &csv).status.success());
-    let lines: String = (0..n_tokens).map(|n| leak(n, n_tokens)).collect();
+    let line = |n| if is_marked(n) { try_leaked(n, n_tokens) } else { leak(n, n_tokens) };
+    let lines: String = (0..n_tokens).map(line).collect();
     site.home.append("logs/a.log", lines);
     let daemon = site.start();
     let mut n_before = 0;
@@ -246,7 +258,7 @@ fn a_storm_of_alerts_is_one_mail_a_rule_and_a_digest_with_the_exact_total() {
         wait_until("lines are committed", || site.home.committed_lines() > n_before);
         n_before = site.home.committed_lines();
     }
-    server.wait_for(1, Duration::from_secs(60));
+    server.wait_for(2, Duration::from_secs(60));
     assert!(daemon.terminate().success(), "{}", site.home.daemon_log());
     let one = |sql| site.database().query_row(sql, [], |row| row.get::<_, i64>(0)).expect(sql);
     assert_eq!(one("SELECT count(*) FROM incident WHERE level >= 3"), i64::from(n_tokens));
@@ -258,23 +270,24 @@ fn a_storm_of_alerts_is_one_mail_a_rule_and_a_digest_with_the_exact_total() {
         let (_, rule) = subject.rsplit_once(": ").expect("a rule");
         *rules.entry(rule.to_owned()).or_default() += 1;
     }
-    assert_eq!(rules, BTreeMap::from([("token in url".to_owned(), 1)]), "within five minutes");
+    let expected = ["leaked token used", "token in url"].map(|rule| (rule.to_owned(), 1));
+    assert_eq!(rules, BTreeMap::from(expected), "within five minutes");
     // The digest gathers for two minutes.
     let (mut pump, now) = (pump(&site, &server), clock::now());
     for minute in 3..50 {
         pump.turn(now.plus(minute * MINUTE)).expect("turn");
     }
     let messages = server.messages();
-    let (subject, text) = subject_and_text(&messages[1]);
-    let n_others = n_tokens - 1;
+    let (subject, text) = subject_and_text(&messages[2]);
+    let n_others = n_tokens - 2;
     let total = format!("{},{:03}", n_others / 1000, n_others % 1000);
     assert!(subject.contains(&format!("{total} incidents beyond 12 mails per hour")), "{subject}");
     assert!(text.contains(&format!("{total} alerts in {total} incidents")), "{text}");
-    assert!(messages[1].bytes.len() < 200_000, "{} B", messages[1].bytes.len());
+    assert!(messages[2].bytes.len() < 200_000, "{} B", messages[2].bytes.len());
     assert_eq!(
         (messages.len(), one("SELECT count(*) FROM outbox WHERE state = 'waiting'")),
-        (2, 0)
+        (3, 0)
     );
     pump.turn(now.plus(2 * HOUR)).expect("turn");
-    assert_eq!(server.messages().len(), 2, "nothing is told twice");
+    assert_eq!(server.messages().len(), 3, "nothing is told twice");
 }
