@@ -16,7 +16,7 @@ use tokenwatch::engine::time::{HOUR, MINUTE};
 use tokenwatch::store::Store;
 
 use crate::program::{Random, wait_until};
-use crate::site::{CONFIG, Site, is_full, line_of, mailing};
+use crate::site::{CONFIG, Site, is_full, line_of, mailing, works};
 use crate::smtp::{Encryption, Message, Options, SmtpServer};
 
 /// Memory of the whole process, in KiB: what `[limits] memory` says by default.
@@ -160,29 +160,104 @@ fn tokens_of_8_kib_are_tokens_like_others_and_longer_lines_are_cut() {
     assert_eq!(requests, [1, 1, 2], "{log}");
 }
 
+/// A program that compresses, the ending of its files, how much is to be unpacked, and the most memory that may take, in MiB:
+/// of xz and zstd, whoever compresses chooses how much is kept for it.
+type Packer = (&'static str, &'static str, u64, u64);
+
+const PACKERS: [Packer; 4] = [
+    ("gzip", "gz", 256, 64),
+    ("bzip2", "bz2", 16, 64),
+    ("xz --lzma2=preset=0,dict=64MiB", "xz", 192, 160),
+    ("zstd --quiet --long=27", "zst", 256, 224),
+];
+
+/// Compresses some lines behind one of so many MiB.
+fn pack_bomb(site: &Site, (program, ending, n_mib, _): Packer, before: &str, lines: &str) -> bool {
+    let name = program.split(' ').next().expect("a name");
+    if !works("63b", name, &["--version"]) {
+        return false;
+    }
+    site.home.append("before", before);
+    site.home.append("behind", lines);
+    let bomb = format!("head -c {n_mib}M /dev/zero | tr '\\0' x; echo");
+    let script = format!("(cat before; {bomb}; cat behind) | {program} > logs/a.log.1.{ending}");
+    let mut shell = std::process::Command::new("sh");
+    shell.arg("-c").arg(script).current_dir(site.home.path(""));
+    assert!(shell.status().expect("sh").success(), "{program}");
+    true
+}
+
 #[test]
 fn a_compressed_file_that_unpacks_to_far_more_costs_no_memory() {
-    let mut site = Site::new();
-    let lines = site.lines(20);
-    let n_kib: u64 = if is_full() { 4 << 20 } else { 256 << 10 };
-    let script =
-        format!("(head -c {n_kib}K /dev/zero | tr '\\0' x; echo; cat) | gzip > logs/a.log.1.gz");
-    let mut gzip = std::process::Command::new("sh");
-    let gzip = gzip.arg("-c").arg(script).current_dir(site.home.path(""));
-    let mut gzip = gzip.stdin(std::process::Stdio::piped()).spawn().expect("gzip");
-    std::io::Write::write_all(&mut gzip.stdin.take().expect("stdin"), lines.as_bytes())
-        .expect("lines");
-    assert!(gzip.wait().expect("gzip").success());
-    let output = site.home.output(&["replay", "--save", "logs"]);
-    let said = String::from_utf8(output.stderr).expect("text");
-    assert!(said.contains("\n21 lines, "), "{said}");
-    let status = site.home.json(&["status", "--json"]).remove(0);
-    let discarded = status["streams"][0]["discarded"].as_u64().expect("bytes");
-    assert!(discarded > n_kib * 1024 - 70_000, "{status}");
+    for mut packer in PACKERS {
+        if is_full() && packer.0 == "gzip" {
+            packer.2 = 4096;
+        }
+        let (program, _, n_mib, most) = packer;
+        let mut site = Site::new();
+        let lines = site.lines(20);
+        if !pack_bomb(&site, packer, "", &lines) {
+            continue;
+        }
+        let output = site.home.output(&["replay", "--save", "logs"]);
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert!(said.contains("\n21 lines, "), "{said}");
+        let status = site.home.json(&["status", "--json"]).remove(0);
+        let discarded = status["streams"][0]["discarded"].as_u64().expect("bytes");
+        assert!(discarded > (n_mib << 20) - 70_000, "{status}");
+        let peak = peak_of(&said);
+        eprintln!("{program}: {peak} MiB");
+        assert!(peak < most, "{program}: {said}");
+        assert_eq!(site.home.json(&["tokens", "list", "--json"]).len(), 20);
+    }
+}
+
+/// The most memory that a replay says it took, in MiB.
+fn peak_of(said: &str) -> u64 {
     let (mib, _) = said.split_once(" MiB peak memory").expect("MiB");
-    let peak: f64 = mib.rsplit(' ').next().expect("a number").parse().expect("a number");
-    assert!(peak < 64.0, "{said}");
-    assert_eq!(site.home.json(&["tokens", "list", "--json"]).len(), 20);
+    mib.rsplit(' ').next().expect("a number").parse().expect("a number")
+}
+
+#[test]
+fn a_rotated_file_that_unpacks_to_far_more_costs_the_daemon_no_memory() {
+    for packer in PACKERS {
+        let (program, _, n_mib, most) = packer;
+        let mut site = Site::new();
+        let before = site.lines(20);
+        site.home.append("logs/a.log", &before);
+        let daemon = site.start();
+        site.wait();
+        assert!(daemon.terminate().success());
+        let behind = site.lines(20);
+        if !pack_bomb(&site, packer, &before, &behind) {
+            continue;
+        }
+        std::fs::remove_file(site.home.path("logs/a.log")).expect("a.log");
+        site.append("logs/a.log", 20);
+        let daemon = site.start();
+        site.wait_with(1);
+        let peak = site.peak_memory();
+        eprintln!("{program}: {peak} KiB");
+        assert!(peak / 1024 < most, "{program}: {peak} KiB");
+        assert!(site.sum("discarded") > (n_mib << 20) - 70_000, "{program}");
+        site.prove(daemon);
+    }
+}
+
+#[test]
+fn a_compressed_file_could_take_all_memory_that_is_configured() {
+    for program in ["xz --lzma2=preset=0,dict=128MiB", "zstd --quiet --long=28"] {
+        let mut site = Site::new();
+        let lines = site.lines(20);
+        if !pack_bomb(&site, (program, "old", 1, 64), "", &lines) {
+            continue;
+        }
+        let output = site.home.output(&["replay", "--save", "logs/a.log.1.old"]);
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(70), "{said}");
+        assert!(said.contains("decompressing ") && said.contains("memory"), "{said}");
+        assert!(peak_of(&said) < 64, "{program}: {said}");
+    }
 }
 
 fn leaked(n: u32) -> String {
