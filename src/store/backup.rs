@@ -215,7 +215,7 @@ pub(super) fn verify(db: &Connection, path: &Path, check: Check) -> Result<(), S
 /// Any file system error.
 pub(super) fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
     let aside = aside_of(path, now);
-    for part in ["-wal", "-shm", ""] {
+    for part in ["-wal", "-shm", "-journal", ""] {
         let from = beside(path, part);
         match std::fs::rename(&from, beside(&aside, part)) {
             Ok(()) => {}

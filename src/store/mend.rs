@@ -9,7 +9,7 @@
 //! tokenwatch.db.cleared           that check found no damage: if the next run ends the same way, the backup is
 //!                                 used, once
 //! tokenwatch.db.damage            the note: what was found, and what was done about it
-//! tokenwatch.db.damaged-SECONDS   what was set aside, with -wal and -shm; the database itself is moved last
+//! tokenwatch.db.damaged-SECONDS   what was set aside, with -wal, -shm and -journal; the database itself is moved last
 //! tokenwatch.db.restoring         a copy of the backup in progress
 //! ```
 
@@ -17,6 +17,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use rusqlite::OpenFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::time::{DAY, Timestamp};
@@ -24,7 +25,7 @@ use crate::engine::time::{DAY, Timestamp};
 use super::backup::{
     Check, aside_of, backed_up, backup_of, beside, directory, remove, set_aside, sync, verify,
 };
-use super::{Reader, Start, Store, StoreError, certain, private};
+use super::{Reader, Start, Store, StoreError, certain, configure, connect, private, schema};
 
 /// Larger databases are checked only after damage was found in them: 256 MiB take less than half a second from memory
 /// (measured: 618 MB in 0.9 s) and three from a slow disk, and every start waits for it.
@@ -179,7 +180,11 @@ fn twice(path: &Path) -> Option<String> {
 fn look(path: &Path, start: Start, now: Timestamp) -> Result<Option<Damage>, StoreError> {
     let was_there = start == Start::Later || backed_up(path).is_some();
     let lost = |found, detail| Damage { time: now, found, detail, outcome: Outcome::Open };
-    Ok(match certain(|| Reader::open(path).and_then(|reader| reader.inspect())) {
+    let inspect = || {
+        roll_back(path)?;
+        Reader::open(path)?.inspect()
+    };
+    Ok(match certain(inspect) {
         Err(StoreError::Absent { .. }) if was_there => {
             let found = if path.exists() { Ruin::Empty } else { Ruin::Gone };
             Some(lost(found, String::new()))
@@ -192,6 +197,17 @@ fn look(path: &Path, start: Start, now: Timestamp) -> Result<Option<Damage>, Sto
         Err(StoreError::Absent { .. } | StoreError::Older { .. }) => None,
         Err(error) => return Err(error),
     })
+}
+
+/// Rolls back what a kill left half done. A restored database is given a write-ahead log under a rollback journal, which
+/// whoever only reads cannot roll back (sqlite.org/lockingv3.html, "Dealing with hot journals").
+fn roll_back(path: &Path) -> Result<(), StoreError> {
+    if !path.exists() || !beside(path, "-journal").exists() {
+        return Ok(());
+    }
+    let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    configure(&db).map_err(|source| StoreError::database(path, "rolling back", source))?;
+    schema::version(&db, path).map(drop)
 }
 
 /// Reads all files of a database. What the disk cannot read is not known to be damaged, and cannot be set aside either.
@@ -437,6 +453,45 @@ mod tests {
             assert!(!aside_of(&path, NOON).exists(), "{n}: the copy stays");
             fs::remove_file(&path).unwrap();
         }
+    }
+
+    /// Leaves a database that has no write-ahead log as a kill in the middle of a change would: half changed, beside what
+    /// undoes that.
+    fn leave_half_changed(path: &Path) {
+        let db = rusqlite::Connection::open(path).unwrap();
+        db.pragma_update(None, "journal_mode", "DELETE").unwrap();
+        // More than the cache holds, so that some of it reaches the file before the end.
+        db.execute_batch(
+            "PRAGMA cache_size = 10; BEGIN; DELETE FROM token; CREATE TABLE half AS
+                 WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+                 SELECT hex(randomblob(100)) FROM n;",
+        )
+        .unwrap();
+        let parts = ["", "-journal"].map(|part| beside(path, part));
+        let left = parts.each_ref().map(|part| fs::read(part).unwrap());
+        drop(db);
+        for (part, bytes) in parts.iter().zip(left) {
+            fs::write(part, bytes).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_restored_database_that_was_half_changed_at_a_kill_kept_every_start_away() {
+        let (_directory, path) = lived();
+        leave_half_changed(&path);
+        assert!(matches!(Reader::open(&path), Err(StoreError::Open { .. })));
+        assert_eq!(tokens(&path), (200, None));
+        assert!(!beside(&path, "-journal").exists());
+    }
+
+    #[test]
+    fn what_undoes_a_change_of_a_damaged_database_is_set_aside_with_it() {
+        let (_directory, path) = lived();
+        leave_half_changed(&path);
+        fs::write(&path, "no database at all").unwrap();
+        let made = backed_up(&path).unwrap();
+        assert_eq!(tokens(&path), (100, Some(Outcome::Restored(made))));
+        assert_eq!(tokens(&path), (100, None));
     }
 
     #[test]
