@@ -20,6 +20,8 @@ mod log;
 #[allow(dead_code, reason = "shared with other benches")]
 mod measure;
 mod plot;
+#[path = "../svg.rs"]
+mod svg;
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
