@@ -1,5 +1,5 @@
-//! Pieces of hostile lines, for the tests here and for `benches/formats.rs`: each piece is repeated a thousand times
-//! after the beginning of a line.
+//! Pieces of hostile lines, for the tests here, `benches/formats.rs` and `benches/hostile.rs`: each piece is repeated
+//! thousands of times after the beginning of a line.
 
 /// Delimiters that some parser searches for.
 pub(super) const PIECES: &[&str] = &[
