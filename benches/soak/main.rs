@@ -2,8 +2,8 @@
 //! must have been counted once. `cargo bench --bench soak -- [MINUTES] [SEED] [RATE] [HASTE] [peer]`
 //!
 //! HASTE shortens all pauses by that factor. Prints a table; exits with 1, and keeps the files, if a line was lost or
-//! counted twice, or an alert was not mailed. With `peer`, rsyslogd reads instead of the daemon, under the same plan,
-//! and nothing is asserted.
+//! counted twice, an alert was not mailed, or memory grew. With `peer`, rsyslogd reads instead of the daemon, under the
+//! same plan, and nothing is asserted.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(
@@ -88,7 +88,8 @@ fn soak(order: Order) -> bool {
     report::head(&own.name(), order, &written, &watch, &process);
     report::lag(order, &watch);
     report::own(&findings, watch.n_written());
-    let is_good = findings.are_good(watch.n_written());
+    report::growth(order, &watch);
+    let is_good = findings.are_good(watch.n_written()) && watch.memory_stays(order.length);
     if !is_good {
         println!("\nNot good. Files are kept: {}", home.display());
         std::mem::forget(own);

@@ -5,11 +5,8 @@ use std::time::Duration;
 use crate::own::Findings;
 use crate::plan::Order;
 use crate::reader::Process;
-use crate::watch::Watch;
+use crate::watch::{MOST_GROWTH, STRETCH, Watch};
 use crate::writer::{self, LOGS, Written};
-
-/// Memory is told for stretches of this length.
-const STRETCH: u64 = 300;
 
 /// What was done, and what it cost.
 pub(crate) fn head(
@@ -52,7 +49,8 @@ pub(crate) fn head(
         "processor",
         &format!("{processor:.0} s, {:.1} s a million lines", processor / n as f64 * 1e6),
     );
-    for (from, [least, middle, most]) in stretches(watch) {
+    for (from, values) in watch.stretches() {
+        let [least, middle, most] = values.map(|kib| kib / 1024);
         let (from, to) = (from / 60, (from + STRETCH) / 60);
         row(
             &format!("memory, minutes {from} to {to}"),
@@ -72,6 +70,13 @@ pub(crate) fn lag(order: Order, watch: &Watch) {
         "all read after the last line",
         &format!("{:.0} s", watch.took.saturating_sub(order.length).as_secs_f64()),
     );
+}
+
+/// How much memory grew, if the run was long enough to tell.
+pub(crate) fn growth(order: Order, watch: &Watch) {
+    if let Some(growth) = watch.growth(order.length) {
+        row("memory, last five minutes by second", &format!("{growth:.2}, at most {MOST_GROWTH}"));
+    }
 }
 
 /// What became of the lines and alerts.
@@ -109,18 +114,4 @@ fn quantiles(lags: &[Duration]) -> [f64; 3] {
         sorted.get(place.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
     };
     [at(0.5), at(0.99), at(1.0)]
-}
-
-/// Least, middle and most memory of each stretch, in MiB.
-fn stretches(watch: &Watch) -> Vec<(u64, [u64; 3])> {
-    let mut stretches = std::collections::BTreeMap::<u64, Vec<u64>>::new();
-    for (since, memory) in &watch.memory {
-        let from = since.as_secs() / STRETCH * STRETCH;
-        stretches.entry(from).or_default().push(memory / 1024);
-    }
-    let summed = stretches.into_iter().map(|(from, mut values)| {
-        values.sort_unstable();
-        (from, [values[0], values[values.len() / 2], values[values.len() - 1]])
-    });
-    summed.collect()
 }

@@ -1,6 +1,6 @@
 //! Watches the reader as it runs, and carries out the plan on it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,13 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Files may be removed while the reader is no further behind.
 const NEAR: Duration = Duration::from_secs(20);
+
+/// Memory is told for stretches of so many seconds.
+pub(crate) const STRETCH: u64 = 300;
+
+/// How many times what it was in the second stretch memory may be in the last full one: what is remembered of files that
+/// are gone grows up to 4,096 of them, and the first stretch learns the tokens.
+pub(crate) const MOST_GROWTH: f64 = 1.2;
 
 /// What was seen, second by second.
 pub(crate) struct Watch {
@@ -123,6 +130,33 @@ impl Watch {
     pub(crate) fn take(&mut self) -> (Process, Option<SmtpServer>) {
         self.took = self.begun.elapsed();
         (self.process.take().expect("taken once"), self.server.take())
+    }
+
+    /// The least, the middle and the most memory of each stretch, in KiB, by when it begins.
+    pub(crate) fn stretches(&self) -> BTreeMap<u64, [u64; 3]> {
+        let mut stretches = BTreeMap::<u64, Vec<u64>>::new();
+        for (since, memory) in &self.memory {
+            stretches.entry(since.as_secs() / STRETCH * STRETCH).or_default().push(*memory);
+        }
+        let summed = stretches.into_iter().map(|(from, mut values)| {
+            values.sort_unstable();
+            (from, [values[0], values[values.len() / 2], values[values.len() - 1]])
+        });
+        summed.collect()
+    }
+
+    /// How many times what it was in the second stretch the middle memory of the last full one is, if there are as many.
+    pub(crate) fn growth(&self, length: Duration) -> Option<f64> {
+        let (from, to) = (STRETCH, length.as_secs().checked_sub(STRETCH)?);
+        let full = self.stretches().into_iter().filter(|(begin, _)| from <= *begin && *begin <= to);
+        let mut middles = full.map(|(_, [_, middle, _])| middle as f64);
+        let second = middles.next()?;
+        Some(middles.next_back()? / second)
+    }
+
+    /// Whether memory stays, as far as this run can tell.
+    pub(crate) fn memory_stays(&self, length: Duration) -> bool {
+        self.growth(length).is_none_or(|growth| growth <= MOST_GROWTH)
     }
 
     pub(crate) const fn n_written(&self) -> u64 {
