@@ -23,6 +23,10 @@ soak MINUTES="30" SEED="1":
 soak-peer MINUTES="30" SEED="1":
     cargo bench --locked --bench soak -- {{MINUTES}} {{SEED}} peer
 
+# Draws docs/soak.svg from what a soak of each printed, with the same plan.
+soak-figure OWN PEER:
+    cargo bench --locked --bench soak -- draw {{OWN}} {{PEER}}
+
 # Checks the crates for known vulnerabilities; needs the network and cargo-deny.
 audit:
     cargo deny --locked check

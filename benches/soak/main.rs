@@ -3,7 +3,7 @@
 //!
 //! HASTE shortens all pauses by that factor. Prints a table; exits with 1, and keeps the files, if a line was lost or
 //! counted twice, an alert was not mailed, or memory grew. With `peer`, rsyslogd reads instead of the daemon, under the
-//! same plan, and nothing is asserted.
+//! same plan, and nothing is asserted. `-- draw OWN PEER` draws `docs/soak.svg` from what two runs printed.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(
@@ -21,7 +21,11 @@
     reason = "a benchmark may fail, prints, and counts"
 )]
 
+mod figure;
 mod log;
+#[path = "../measure.rs"]
+#[allow(dead_code, reason = "shared with other benches")]
+mod measure;
 mod own;
 mod peer;
 mod plan;
@@ -33,6 +37,8 @@ mod report;
 #[path = "../../tests/it/smtp/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests of the program")]
 mod smtp;
+#[path = "../svg.rs"]
+mod svg;
 mod watch;
 mod writer;
 
@@ -54,6 +60,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn main() {
     let words: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    if let [draw, own, peer] = words.as_slice()
+        && draw == "draw"
+    {
+        return figure::draw([own, peer].map(Path::new));
+    }
     let number = |place: usize, default: u64| {
         words.iter().filter_map(|word| word.parse().ok()).nth(place).unwrap_or(default)
     };

@@ -27,7 +27,8 @@ impl Reader for Peer {
         let output = Command::new("rsyslogd").arg("-v").output();
         let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
         let line = text.unwrap_or_default().lines().next().unwrap_or_default().to_owned();
-        line.split("(aka").next().unwrap_or_default().trim().to_owned()
+        let words = line.split("(aka").next().unwrap_or_default().split_whitespace();
+        format!("{}, imfile", words.collect::<Vec<_>>().join(" "))
     }
 
     fn command(&self) -> Command {
