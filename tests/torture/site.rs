@@ -360,6 +360,13 @@ pub(crate) fn killed_at(site: &Site, calls: &str, n: usize, is_done: impl Fn() -
     is_killed
 }
 
+/// Shows that so many kills came to pass in a full run, or in a sample: a call that is no longer made kills nobody.
+pub(crate) fn expect_kills(n_kills: usize, full: usize, sampled: usize) {
+    let least = if is_full() { full } else { sampled };
+    eprintln!("killed {n_kills} times, at least {least}");
+    assert!(least <= n_kills, "{n_kills} kills, less than {least}");
+}
+
 /// Which calls are tried: all of them, or more and more seldom.
 pub(crate) fn sample(last: usize) -> Vec<usize> {
     if is_full() {
