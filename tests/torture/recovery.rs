@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use rusqlite::Connection;
 
 use crate::program::{Running, wait_until};
-use crate::site::{CONFIG, Site, is_full, killed_at, sample, works};
+use crate::site::{CONFIG, Site, expect_kills, is_full, killed_at, sample, works};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -277,7 +277,6 @@ fn a_kill_anywhere_in_the_restoring_is_made_good_by_the_next_start() {
     }
     let template = lived();
     let mut n_kills = 0;
-    let mut n_tried = 0;
     for loss in if is_full() { LOSSES.as_slice() } else { &[Loss::Middle, Loss::Removed] } {
         for (call, last) in
             [("rename", 8), ("fsync", 10), (CALLS, if is_full() { 120 } else { 40 })]
@@ -285,8 +284,11 @@ fn a_kill_anywhere_in_the_restoring_is_made_good_by_the_next_start() {
             for n in sample(last) {
                 let site = template.copy();
                 loss.befall(&site);
-                let is_done = || site.home.committed_lines() >= site.written();
-                n_tried += 1;
+                // What is damaged in the middle may still tell that all lines were committed.
+                let is_done = || {
+                    site.n_said("by its backup") > 0
+                        && site.home.committed_lines() >= site.written()
+                };
                 n_kills += usize::from(killed_at(&site, call, n, is_done));
                 let (daemon, _) = restart(&site);
                 site.wait();
@@ -297,8 +299,8 @@ fn a_kill_anywhere_in_the_restoring_is_made_good_by_the_next_start() {
             }
         }
     }
-    println!("killed {n_kills} of {n_tried} times");
-    assert!(n_kills > 10, "{n_kills} of {n_tried}");
+    // Of 552 planned, or of 48.
+    expect_kills(n_kills, 300, 30);
 }
 
 #[test]
@@ -331,9 +333,10 @@ fn a_kill_in_a_rekey_leaves_the_old_key_or_the_new_one_and_a_daemon_that_works()
             keys.insert(now);
         }
     }
-    println!("killed {n_kills} times, {} keys", keys.len());
     fs::write(site.home.path("state/.seal.key.4194303"), "a key that nobody has").unwrap();
-    assert!(n_kills > 5 && keys.len() > 2, "{n_kills} {}", keys.len());
+    // Of 56 planned, since some of these calls are made more seldom.
+    expect_kills(n_kills, 20, 6);
+    assert!(keys.len() > 2, "{}", keys.len());
     site.append("logs/a.log", 10);
     let daemon = site.start();
     site.wait();
