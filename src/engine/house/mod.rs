@@ -9,6 +9,7 @@ mod clock;
 mod customs;
 mod exposures;
 mod fleet;
+mod groups;
 mod objects;
 mod population;
 mod sources;

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
 
+use super::groups::{Group, keys_of_groups, name_of_group};
 use super::table::{Entry, Table};
 use super::telling::Telling;
 use super::window::{Gaps, Limits, Window};
@@ -73,29 +74,11 @@ struct Source {
     told: Option<Telling>,
 }
 
-/// Sources that have a /48, an operator, or client and route in common.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Group {
-    window: Window,
-    /// Its sources, as bits.
-    sources: u64,
-    last: i64,
-    told: Option<Telling>,
-}
-
 impl Entry for Source {
     fn worth(&self, now: i64) -> impl Ord {
         let is_live = now.saturating_sub(self.last).abs() < DAY;
         let strange = if is_live { self.day.strange.count() } else { 0 };
         (Telling::lasts(self.told, now).is_some(), strange, self.day.usual(), self.last)
-    }
-}
-
-impl Entry for Group {
-    fn worth(&self, now: i64) -> impl Ord {
-        let is_live = now.saturating_sub(self.last).abs() < DAY;
-        let strange = if is_live { self.window.strange.count() } else { 0 };
-        (Telling::lasts(self.told, now).is_some(), strange, self.window.usual(), self.last)
     }
 }
 
@@ -150,14 +133,14 @@ pub struct Success {
 
 /// A use of a token as it is counted: from where, by whom, when.
 #[derive(Clone, Copy, Debug)]
-struct Visit {
-    address: IpAddr,
+pub(super) struct Visit {
+    pub(super) address: IpAddr,
     /// The key of its source.
-    source: u64,
+    pub(super) source: u64,
     /// Who fails or is known: the subject of a JWT, whose token changes with each refresh, otherwise the token.
-    who: u32,
+    pub(super) who: u32,
     /// In seconds since 1970.
-    now: i64,
+    pub(super) now: i64,
 }
 
 impl Visit {
@@ -170,38 +153,16 @@ impl Visit {
 }
 
 /// A source or a group, as alerts name it.
-struct Named {
-    key: u64,
-    name: SmolStr,
+pub(super) struct Named {
+    pub(super) key: u64,
+    pub(super) name: SmolStr,
 }
 
 /// Returns the key of a source: 24 bits of an IPv4 address, 64 of an IPv6 one (none of which is so small).
-fn key_of_source(address: IpAddr) -> u64 {
+pub(super) fn key_of_source(address: IpAddr) -> u64 {
     match address.to_canonical() {
         IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8),
         IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).unwrap_or_default(),
-    }
-}
-
-/// Returns what a source may have in common with others, the narrowest first.
-fn keys_of_groups(placed: &Placed<'_>) -> [Option<u64>; 3] {
-    const SITE: u64 = 1 << 56;
-    const OPERATOR: u64 = 2 << 56;
-    const MANNER: u64 = 3 << 56;
-    let v6 = placed.usage.client.filter(IpAddr::is_ipv6);
-    let site = v6.map(|address| SITE | key_of_source(address) >> 16);
-    let operator = placed.place.asn.map(|asn| OPERATOR | u64::from(asn));
-    let Usage { agent, method, route, .. } = placed.usage;
-    let manner = key(&[agent.family.as_bytes(), method.as_bytes(), route.as_bytes()]);
-    [site, operator, Some(MANNER | u64::from(manner))]
-}
-
-fn name_of_group(at: usize, placed: &Placed<'_>) -> SmolStr {
-    let Usage { agent, method, route, .. } = placed.usage;
-    match (at, placed.prefix, placed.place.asn) {
-        (0, Some(prefix), _) => format_smolstr!("{prefix}"),
-        (1, _, Some(asn)) => format_smolstr!("AS{asn}"),
-        _ => format_smolstr!("{} {method} {route}", agent.family).trim_start().into(),
     }
 }
 
@@ -221,7 +182,7 @@ fn who(usage: &Usage) -> u32 {
 }
 
 /// Returns one bit of 64.
-const fn bit(hash: u32) -> u64 {
+pub(super) const fn bit(hash: u32) -> u64 {
     1 << (hash.wrapping_mul(0x9e37_79b1) >> 26)
 }
 
@@ -232,7 +193,7 @@ fn bit_of_address(address: IpAddr) -> u64 {
     })
 }
 
-fn seconds(minutes: f64) -> i64 {
+pub(super) fn seconds(minutes: f64) -> i64 {
     i64::from(whole(minutes * 60.0))
 }
 
@@ -452,30 +413,8 @@ impl Source {
     }
 }
 
-impl Group {
-    fn fail(&mut self, visit: &Visit, params: &Guessing) {
-        let Visit { source, who, now, .. } = *visit;
-        Telling::follow(&mut self.told, who, now);
-        let (is_over, _) = self.window.fail(who, now, seconds(params.spread_minutes));
-        self.sources = bit(key(&[&source.to_le_bytes()])) | if is_over { 0 } else { self.sources };
-        self.last = now;
-    }
-
-    fn is_guessing(&mut self, params: &Guessing) -> bool {
-        let Guessing { spread_tokens, spread_sources, usual_factor, .. } = *params;
-        let limits = Limits { strange: spread_tokens, tries: spread_tokens, times: usual_factor };
-        spread_sources <= f64::from(self.sources.count_ones()) && self.window.is_strange(&limits)
-    }
-
-    fn tell(&mut self, named: Named, now: i64) -> Guesses {
-        self.told = Some(Telling::new(false, &self.window, now));
-        let sources = self.sources.count_ones();
-        Guesses { sources, ..guesses(named, Manner::Spread, &self.window, now) }
-    }
-}
-
 /// Returns what a window says about one source, of whose tokens none was accepted.
-fn guesses(named: Named, manner: Manner, window: &Window, now: i64) -> Guesses {
+pub(super) fn guesses(named: Named, manner: Manner, window: &Window, now: i64) -> Guesses {
     let Window { tries, strange, known, .. } = window;
     Guesses {
         key: named.key,
