@@ -86,6 +86,51 @@ fn invented_tokens_that_are_refused_leave_no_row_and_one_alert() {
     assert_eq!(names, ["token-guessing"]);
 }
 
+/// Writes 26 invented tokens from each of so many addresses, one after another, and that they are refused; returns how
+/// many lines those are.
+fn guess(site: &Site, addresses: impl Iterator<Item = String>, from: u32) -> u64 {
+    let mut random = Random(u64::from(from));
+    let one = |(n, address): (u32, String)| -> String {
+        let line = |_| {
+            let token =
+                format!("exk_{:016x}{:016x}", random.below(u64::MAX), random.below(u64::MAX));
+            line_of(from + n * 10, &token, 401).replace("192.0.2.7", &address)
+        };
+        (0..26).map(line).collect()
+    };
+    let lines: String = (0..).zip(addresses).map(one).collect();
+    site.home.append("logs/a.log", &lines);
+    u64::try_from(lines.lines().count()).unwrap()
+}
+
+#[test]
+fn invented_tokens_from_each_network_of_a_site_raise_few_alerts_and_hide_nobody_else() {
+    let site = Site::new();
+    let daemon = site.start();
+    let n_networks = if is_full() { 5_000 } else { 200 };
+    let networks = (0..n_networks).map(|n: u32| format!("2001:db8:1:{n:x}::1"));
+    let n_lines = guess(&site, networks, 0);
+    site.wait_with(n_lines);
+    let elsewhere = ["198.51.100.7".to_owned()];
+    let n_more = guess(&site, elsewhere.into_iter(), n_networks * 10);
+    site.wait_with(n_lines + n_more);
+    let peak = site.peak_memory();
+    assert!(peak < MEMORY, "{peak} KiB");
+    daemon.terminate();
+    let told = site.home.json(&["alerts", "list", "--json"]);
+    let of = |principal: &str| told.iter().filter(|alert| alert["principal"] == principal).count();
+    assert_eq!((of("source:2001:db8:1::/48"), of("source:198.51.100.0/24")), (1, 1), "{told:?}");
+    assert!(told.iter().all(|alert| alert["rule"]["name"] == "token-guessing"));
+    assert!(told.len() <= 7, "{}", told.len());
+    let count = |table| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        site.database().query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!(["token", "profile", "facets"].map(count), [0, 0, 0]);
+    assert!(count("incident") <= 7, "{}", count("incident"));
+    assert!(count("house") < 300, "{}", count("house"));
+}
+
 #[test]
 fn invented_tokens_that_a_public_page_answers_stay_within_memory() {
     let (site, peak) = flood(line_with_url, 200_000);

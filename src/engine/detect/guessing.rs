@@ -8,7 +8,7 @@ use crate::engine::house::{Guesses, Manner, Success};
 use crate::engine::profile::Placed;
 use crate::engine::stats::Sketch;
 
-use super::{Detector, Judgement, because, fact, state, usual};
+use super::{Detector, Judgement, because, fact, rest, state, usual};
 
 const NAME: &str = "token-guessing";
 const FOUND: &str = "success-after-guessing";
@@ -118,7 +118,10 @@ fn sentence(guesses: &Guesses, minutes: i64) -> String {
             "; {n} tokens never used from there before were accepted meanwhile"
         )),
     }
-    text
+    if guesses.manner == Manner::Spread {
+        text.push_str("; for 24 h its sources are not reported one by one");
+    }
+    text + &rest(guesses.room)
 }
 
 /// Formats a count; a full sketch counts no further.

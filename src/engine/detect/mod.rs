@@ -388,6 +388,7 @@ fn rest(room: Room) -> String {
         Exposed::Url | Exposed::Referer | Exposed::Insecure | Exposed::Expired | Exposed::Mfa => {
             format!("of tokens first used that day, {NAMED} such alerts came in this hour")
         }
+        Exposed::Guessing => format!("{NAMED} such alerts came in this hour"),
         Exposed::Unsigned => format!("of tokens first used that day, {NAMED} such alerts came"),
     };
     format!("; {enough}, so further ones are not reported")

@@ -1,7 +1,7 @@
 //! Exposures of tokens that are new here, and their use after the end that they state. Anybody can invent tokens that a
 //! public page answers, and links that work once bring new ones all day: of an hour the first are reported, then once
 //! that further ones are not. So it is, within thirty days, with what everybody meets (a server's leeway) or has (an
-//! issuer's long-lived JWTs).
+//! issuer's long-lived JWTs). And so it is, within an hour, with sources of guesses: anybody can rent many.
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -50,6 +50,8 @@ pub enum Exposed {
     Lasting,
     /// It is not new here, and was issued for longer, or without an end.
     Endless,
+    /// Nobody knows it, and it was tried as one of many.
+    Guessing,
 }
 
 impl Exposed {
@@ -59,6 +61,7 @@ impl Exposed {
             Self::Leeway | Self::Short | Self::Weak | Self::Lasting | Self::Endless => MONTH_HOURS,
             Self::Unsigned => 24,
             Self::Url | Self::Referer | Self::Insecure | Self::Expired | Self::Mfa => 1,
+            Self::Guessing => 1,
         }
     }
 }

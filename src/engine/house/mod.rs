@@ -17,6 +17,7 @@ mod table;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod visit;
 mod window;
 
 use serde::Serialize;
@@ -336,7 +337,7 @@ impl House {
     /// Notes a use of an unknown token that the server refused. Returns what to report about its source
     /// now.
     pub fn fail(&mut self, placed: &Placed<'_>, params: &Guessing) -> Option<Guesses> {
-        self.sources.fail(placed, params)
+        self.sources.fail(placed, params, &mut self.exposures)
     }
 
     /// Notes a use of a known token. Returns what to report if it was accepted from where tokens were

@@ -4,21 +4,20 @@
 //! token. A known token costs only a look into the table, and a bit where its source or group has failed
 //! lately.
 
-use std::net::IpAddr;
-
 use serde::{Deserialize, Serialize};
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::SmolStr;
 
-use super::groups::{Group, keys_of_groups, name_of_group};
+use super::exposures::{Exposed, Exposures, Room};
+use super::groups::{Course, Group, is_many_times, keys_of_groups};
 use super::table::{Entry, Table};
 use super::telling::Telling;
+use super::visit::{Named, Try, Visit, bit, bit_of_address, name_of_source};
 use super::window::{Gaps, Limits, Window};
 use crate::engine::commit::HouseRow;
-use crate::engine::geo::Prefix;
 use crate::engine::profile::{Families, Family, Placed, section};
 use crate::engine::stats::{key, units, whole};
 use crate::engine::time::{HOUR, SECOND};
-use crate::engine::usage::{Carrier, Identity, Outcome, Usage};
+use crate::engine::usage::{Outcome, Usage};
 
 section! {
     /// Tokens that nobody knows, tried one after another.
@@ -72,6 +71,9 @@ struct Source {
     /// Tokens accepted from there that were never used from there before, likewise.
     accepted: u64,
     told: Option<Telling>,
+    /// When its guessing was last news, reported or not, in seconds since 1970.
+    #[serde(default)]
+    caught: i64,
 }
 
 impl Entry for Source {
@@ -118,6 +120,8 @@ pub struct Guesses {
     pub accepted: u32,
     /// The most tokens on other days.
     pub usual: u32,
+    /// Whether the hour has room for further reports.
+    pub room: Room,
 }
 
 /// An accepted use from where tokens were guessed.
@@ -131,126 +135,111 @@ pub struct Success {
     pub seconds: i64,
 }
 
-/// A use of a token as it is counted: from where, by whom, when.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Visit {
-    pub(super) address: IpAddr,
-    /// The key of its source.
-    pub(super) source: u64,
-    /// Who fails or is known: the subject of a JWT, whose token changes with each refresh, otherwise the token.
-    pub(super) who: u32,
-    /// In seconds since 1970.
-    pub(super) now: i64,
-}
-
-impl Visit {
-    /// Returns the visit of a usage; `None` if nobody knows from where.
-    fn of(usage: &Usage) -> Option<Self> {
-        let address = usage.client?;
-        let now = usage.time.0.div_euclid(SECOND);
-        Some(Self { address, source: key_of_source(address), who: who(usage), now })
-    }
-}
-
-/// A source or a group, as alerts name it.
-pub(super) struct Named {
-    pub(super) key: u64,
-    pub(super) name: SmolStr,
-}
-
-/// Returns the key of a source: 24 bits of an IPv4 address, 64 of an IPv6 one (none of which is so small).
-pub(super) fn key_of_source(address: IpAddr) -> u64 {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8),
-        IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).unwrap_or_default(),
-    }
-}
-
-fn name_of_source(address: IpAddr) -> SmolStr {
-    let length = if address.to_canonical().is_ipv4() { 24 } else { 64 };
-    format_smolstr!("{}/{length}", Prefix::subscriber(address))
-}
-
-fn who(usage: &Usage) -> u32 {
-    match &usage.identity {
-        Some(Identity::Jwt { issuer, subject }) => key(&[issuer.as_bytes(), subject.as_bytes()]),
-        _ => {
-            let [a, b, c, d, ..] = usage.token.0;
-            u32::from_le_bytes([a, b, c, d])
+/// Notes that a source is to be reported, by what it tried within a day. Returns the narrowest group of which that is
+/// one too many, to be reported instead, and that report.
+fn speak_together(
+    many: &mut Table<Group, 16>,
+    tried: &Try<'_>,
+    day: &Window,
+) -> Option<(Guesses, Telling)> {
+    let visit = &tried.visit;
+    let mut together = None;
+    for (n, key) in tried.groups() {
+        let group = many.enter(key, visit.now)?;
+        if together.is_some() {
+            group.release();
+        } else if group.join(visit, day, tried.params) {
+            let guesses = group.tell_members(tried.named(n, key), visit.now);
+            together = group.told(visit.now).map(|told| (guesses, told));
         }
     }
-}
-
-/// Returns one bit of 64.
-pub(super) const fn bit(hash: u32) -> u64 {
-    1 << (hash.wrapping_mul(0x9e37_79b1) >> 26)
-}
-
-fn bit_of_address(address: IpAddr) -> u64 {
-    bit(match address.to_canonical() {
-        IpAddr::V4(v4) => v4.to_bits(),
-        IpAddr::V6(v6) => key(&[&v6.octets()]),
-    })
+    together
 }
 
 pub(super) fn seconds(minutes: f64) -> i64 {
     i64::from(whole(minutes * 60.0))
 }
 
-/// Returns whether a use of an unknown token is a try: the server refused it (4xx). A server error is not one, or an
-/// outage would look like guessing. Nor is a token in a Referer, which was not used, or a JWT that names its subject
-/// and has expired: every client sends those while the service that refreshes them is down.
-fn is_try(usage: &Usage) -> bool {
-    let is_over = usage.claims.expires_at.is_some_and(|end| end <= usage.time);
-    let is_late = matches!(usage.identity, Some(Identity::Jwt { .. })) && is_over;
-    let is_turned_away = matches!(usage.status, Some(400..=499));
-    is_turned_away && !matches!(usage.carrier, Carrier::Referer(_)) && !is_late
-}
-
 impl Sources {
-    /// Notes a use of an unknown token that leaves it unknown. Returns what to report now.
-    pub(super) fn fail(&mut self, placed: &Placed<'_>, params: &Guessing) -> Option<Guesses> {
-        let usage = placed.usage;
-        if !is_try(usage) {
-            return None;
-        }
-        let visit = Visit::of(usage)?;
+    /// Notes a use of an unknown token that leaves it unknown. Returns what to report now, if its hour has room.
+    pub(super) fn fail(
+        &mut self,
+        placed: &Placed<'_>,
+        params: &Guessing,
+        exposures: &mut Exposures,
+    ) -> Option<Guesses> {
+        let tried = Try::of(placed, params)?;
+        let visit = &tried.visit;
         let source = self.one.enter(visit.source, visit.now)?;
-        source.fail(&visit, usage, params);
+        source.fail(visit, placed.usage, params);
         if let Some(manner) = source.news(visit.now, params) {
-            return Some(source.tell(&visit, manner));
+            return self.speak(&tried, manner, exposures);
         }
         let is_one_of_many = f64::from(source.burst.strange.count()) <= params.spread_each;
         if Telling::goes_on(source.told, visit.now) || !is_one_of_many {
             return None;
         }
-        self.fail_together(&visit, placed, params)
+        self.fail_together(&tried, exposures)
+    }
+
+    /// Reports a source that guesses, or what it has in common with others that were reported. It is not reported while
+    /// such a group is, unless it is much more; nor in an hour without room, but then it is as soon as there is.
+    fn speak(
+        &mut self,
+        tried: &Try<'_>,
+        manner: Manner,
+        exposures: &mut Exposures,
+    ) -> Option<Guesses> {
+        let (visit, params) = (&tried.visit, tried.params);
+        let told = self.told(tried.groups(), visit.now);
+        let Self { one, many } = self;
+        let source = one.change(visit.source)?;
+        let is_more = source.is_more(params);
+        if let Some(told) = told.filter(|_| !is_more) {
+            source.imply(told, visit.now);
+            return None;
+        }
+        let room = exposures.note(Exposed::Guessing, tried.placed.usage.time)?;
+        let together = if told.is_none() { speak_together(many, tried, &source.day) } else { None };
+        let guesses = if let Some((together, told)) = together {
+            source.imply(told, visit.now);
+            together
+        } else {
+            source.tell(visit, manner)
+        };
+        Some(Guesses { room, ..guesses })
     }
 
     /// Counts a try for what its source has in common with others, up to the first group known to guess.
-    fn fail_together(
-        &mut self,
-        visit: &Visit,
-        placed: &Placed<'_>,
-        params: &Guessing,
-    ) -> Option<Guesses> {
-        let keys = keys_of_groups(placed);
-        for (n, key) in keys.into_iter().enumerate().filter_map(|(n, key)| Some((n, key?))) {
-            let group = self.many.enter(key, visit.now)?;
-            group.fail(visit, params);
-            let is_guessing = group.is_guessing(params);
-            if Telling::lasts(group.told, visit.now).is_some() {
-                break;
+    fn fail_together(&mut self, tried: &Try<'_>, exposures: &mut Exposures) -> Option<Guesses> {
+        let (now, params) = (tried.visit.now, tried.params);
+        for (n, key) in tried.groups() {
+            let group = self.many.enter(key, now)?;
+            group.fail(&tried.visit, params);
+            match group.judge(now, params) {
+                Course::Known => break,
+                Course::Ordinary => continue,
+                Course::News => {}
             }
-            if is_guessing {
-                if Telling::repeats(&mut group.told, &group.window, visit.now) {
-                    break;
-                }
-                let named = Named { key, name: name_of_group(n, placed) };
-                return Some(group.tell(named, visit.now));
+            let is_more = group.is_more(params);
+            let wider = || tried.groups().skip_while(move |(m, _)| *m <= n);
+            let told = self.told(wider(), now).filter(|_| !is_more);
+            let group = self.many.change(key)?;
+            if let Some(told) = told {
+                group.imply(told, now);
+                continue;
             }
+            let room = exposures.note(Exposed::Guessing, tried.placed.usage.time)?;
+            let guesses = group.tell(tried.named(n, key), now);
+            wider().for_each(|(_, key)| _ = self.many.change(key).map(Group::release));
+            return Some(Guesses { room, ..guesses });
         }
         None
+    }
+
+    /// Returns the first report of the last day about one of some groups.
+    fn told(&self, groups: impl Iterator<Item = (usize, u64)>, now: i64) -> Option<Telling> {
+        groups.filter_map(|(_, key)| self.many.get(key)?.told(now)).next()
     }
 
     /// Notes a use of a known token, whatever the answer; `novel` is what its principal's profile does not know.
@@ -265,27 +254,22 @@ impl Sources {
         let visit = Visit::of(usage)?;
         let mut success = None;
         let groups = keys_of_groups(placed);
+        let is_caught = |at| self.many.get(at).is_some_and(|group| group.is_caught(visit.now));
         if let Some(source) = self.one.get(visit.source) {
-            let is_told = source.is_told(visit.now)
+            let is_caught = source.is_caught(visit.now)
                 || source.day.strange.count() >= SPREAD_LEAST
-                    && groups.into_iter().flatten().any(|at| self.is_told(at, visit.now));
+                    && groups.into_iter().flatten().any(is_caught);
             let found = source.found(&visit, usage, novel);
-            success = found.filter(|_| is_told).and_then(|_| source.success(visit.now, params));
+            success = found.filter(|_| is_caught).and_then(|_| source.success(visit.now, params));
             self.note_known(&visit, found.unwrap_or(0), params);
         }
         let Visit { who, now, .. } = visit;
         for at in groups.into_iter().flatten() {
-            let length = seconds(params.spread_minutes);
-            if self.many.get(at).is_some_and(|group| group.window.misses(who, now, length)) {
-                let group = self.many.change(at)?;
-                group.window.known.add(who);
+            if self.many.get(at).is_some_and(|group| group.misses(who, now, params)) {
+                self.many.change(at)?.meet(who);
             }
         }
         success
-    }
-
-    fn is_told(&self, group: u64, now: i64) -> bool {
-        self.many.get(group).is_some_and(|group| Telling::lasts(group.told, now).is_some())
     }
 
     /// Notes who came, and the bit of a token that may have been found.
@@ -348,8 +332,14 @@ impl Source {
         self.clients |= bit(key(&[usage.agent.family.as_bytes()]));
     }
 
-    fn is_told(&self, now: i64) -> bool {
-        Telling::lasts(self.told, now).is_some()
+    /// Returns whether it guessed within a day, reported or not.
+    fn is_caught(&self, now: i64) -> bool {
+        now.saturating_sub(self.caught).abs() < DAY || Telling::lasts(self.told, now).is_some()
+    }
+
+    /// Returns whether it tries so many that it is reported even as a part of what was.
+    fn is_more(&self, params: &Guessing) -> bool {
+        is_many_times(&self.day, params.day_tokens, params)
     }
 
     /// Returns how it guesses, if that is to be reported now.
@@ -359,9 +349,13 @@ impl Source {
         self.burst.discount();
         self.day.discount();
         let is_news = match Telling::lasts(self.told, now) {
+            Some(told) if told.is_implied => self.is_more(params),
             Some(told) => told.is_slow && manner != Manner::Slow,
             None => !Telling::repeats(&mut self.told, &self.day, now),
         };
+        if is_news {
+            self.caught = now;
+        }
         is_news.then_some(manner)
     }
 
@@ -382,11 +376,16 @@ impl Source {
     }
 
     fn tell(&mut self, visit: &Visit, manner: Manner) -> Guesses {
-        self.told = Some(Telling::new(manner == Manner::Slow, &self.day, visit.now));
+        self.told = Some(Telling::new(manner == Manner::Slow, self.day.strange, visit.now));
         let window = if manner == Manner::Burst { &self.burst } else { &self.day };
         let named = Named { key: visit.source, name: name_of_source(visit.address) };
         let accepted = self.accepted.count_ones();
         Guesses { accepted, ..guesses(named, manner, window, visit.now) }
+    }
+
+    /// Makes the source part of a group that was reported.
+    fn imply(&mut self, by: Telling, now: i64) {
+        self.told = Some(Telling::implied(by, self.day.strange, now));
     }
 
     /// Returns the bit of a token that may have been found by guessing: it was accepted and is new here, and comes
@@ -427,6 +426,7 @@ pub(super) fn guesses(named: Named, manner: Manner, window: &Window, now: i64) -
         known: known.count(),
         accepted: 0,
         usual: window.usual(),
+        room: Room::One,
     }
 }
 

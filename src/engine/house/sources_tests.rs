@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::geo::Place;
 use crate::engine::profile::tests::usage;
 use crate::engine::time::{HOUR, MINUTE};
-use crate::engine::usage::{Agent, Claims};
+use crate::engine::usage::{Agent, Claims, Identity};
 
 fn tried(n: u32, client: &str, micros: i64) -> Usage {
     let mut tried = usage(micros);
@@ -26,12 +26,12 @@ fn hosted() -> Place {
 
 /// A house whose sources are restored from what was kept, time and again.
 #[derive(Default)]
-struct Scene(Sources);
+struct Scene(Sources, Exposures);
 
 impl Scene {
     fn fail_at(&mut self, usage: &Usage, place: &Place) -> Option<Guesses> {
         let placed = Placed::new(usage, place);
-        self.0.fail(&placed, &Guessing::default())
+        self.0.fail(&placed, &Guessing::default(), &mut self.1)
     }
 
     fn fail(&mut self, usage: &Usage) -> Option<Guesses> {
@@ -339,4 +339,147 @@ fn what_was_kept_is_what_was_there() {
     assert!(restored.restore(&rows).is_empty());
     assert_eq!(restored, scene.0);
     assert_eq!(scene.0.take().count(), 0, "nothing has changed");
+}
+
+/// Twenty-six tokens from an address, in as many seconds.
+fn burst(first: u32, client: &str, at: i64) -> Vec<Usage> {
+    (0..26).map(|n| tried(first + n, client, at + i64::from(n) * SECOND)).collect()
+}
+
+/// A source of its own, with the operator, client and route of its own.
+fn apart(n: u32, at: i64) -> Vec<Usage> {
+    let agent = Agent { family: format!("tool-{n}").into(), version: "1".into() };
+    let client = format!("{}.{}.{}.9", 10 + n / 65_536, n / 256 % 256, n % 256);
+    let own = burst(1_000_000 + 26 * n, &client, at);
+    own.into_iter().map(|usage| Usage { agent: agent.clone(), ..usage }).collect()
+}
+
+fn accepted(usage: Usage) -> Usage {
+    Usage { status: Some(200), ..usage }
+}
+
+#[test]
+fn each_of_five_thousand_networks_of_one_site_raised_an_alert() {
+    let mut scene = Scene::default();
+    let flood = (0..5_000u32)
+        .flat_map(|n| burst(26 * n, &format!("2001:db8:1:{n:x}::1"), i64::from(n) * 10 * SECOND));
+    let told = scene.all(flood);
+    let sources: Vec<&str> = told.iter().map(|guesses| guesses.source.as_str()).collect();
+    assert!(sources.len() <= 6, "{sources:?}");
+    assert_eq!(sources.last(), Some(&"2001:db8:1::/48"), "the others are part of it");
+    // who has nothing in common with them, and who has client and route
+    let elsewhere: Vec<_> = ["198.51.100.7", "203.0.113.9"]
+        .iter()
+        .zip(0..)
+        .flat_map(|(client, n)| scene.all(burst(500_000 + 26 * n, client, 14 * HOUR)))
+        .map(|guesses| guesses.source)
+        .collect();
+    assert_eq!(elsewhere, ["198.51.100.0/24", "203.0.113.0/24"]);
+    // what is found by one of those is news, reported or not
+    let found = accepted(tried(900_000, "2001:db8:1:1387::1", 14 * HOUR));
+    assert!(scene.meet(&found, true).is_some());
+}
+
+#[test]
+fn each_of_fifteen_hundred_networks_of_nobody_raised_an_alert() {
+    let mut scene = Scene::default();
+    let flood = (0..1_500u32).flat_map(|n| apart(n, i64::from(n) * 2 * SECOND));
+    let told = scene.all(flood);
+    assert_eq!(told.len(), 21, "of an hour");
+    let n_last =
+        told.iter().filter(|guesses| guesses.room == Room::Last(Exposed::Guessing)).count();
+    assert_eq!((n_last, told[20].room), (1, Room::Last(Exposed::Guessing)));
+    let found = accepted(apart(1_499, 2_999 * SECOND)[0].clone());
+    assert!(scene.meet(&found, true).is_some(), "of one that was not reported");
+    let later: Vec<_> =
+        scene.all(apart(1_499, HOUR + MINUTE)).into_iter().map(|of| of.source).collect();
+    assert_eq!(later, ["10.5.219.0/24"], "it goes on in the next hour");
+}
+
+#[test]
+fn clients_and_routes_without_number_raised_an_alert_each() {
+    let mut scene = Scene::default();
+    // five tokens from each of five networks, again and again under another name
+    let flood = (0..20_000u32).map(|n| Usage {
+        agent: Agent { family: format!("tool-{}", n / 25).into(), version: "1".into() },
+        ..tried(n, &format!("10.{}.{}.9", n / 1_280, n / 5 % 256), i64::from(n) * SECOND / 10)
+    });
+    let told = scene.all(flood);
+    assert!(told.iter().all(|guesses| guesses.manner == Manner::Spread));
+    assert_eq!(told.len(), 21);
+}
+
+#[test]
+fn the_fifth_that_is_reported_of_one_site_is_the_site() {
+    let mut scene = Scene::default();
+    // an hour apart, so that they are never many at once
+    let one = |n: u32| burst(26 * n, &format!("2001:db8:1:{n:x}::1"), i64::from(n) * HOUR);
+    let told = scene.all((0..72).flat_map(one));
+    let sites: Vec<_> = (0..).zip(&told).filter(|(_, of)| of.manner == Manner::Spread).collect();
+    assert_eq!(sites.len(), 3, "one a day: {told:?}");
+    assert!(told.len() <= 18, "and five sources before each: {told:?}");
+    let (n_before, site) = sites[0];
+    assert_eq!((site.source.as_str(), site.room), ("2001:db8:1::/48", Room::One));
+    assert!((4..=5).contains(&n_before) && site.sources == 5, "{told:?}");
+    assert!(100 < site.tokens && site.tokens <= site.tries && 4 * 3600 <= site.seconds, "{site:?}");
+}
+
+#[test]
+fn nobody_hides_behind_a_report_for_more_than_a_day_or_five_times_as_many() {
+    let mut scene = Scene::default();
+    let sources = |told: Vec<Guesses>| told.into_iter().map(|of| of.source).collect::<Vec<_>>();
+    // few each, by the same client and route
+    let decoy = (0..40u32).map(|n| tried(n, &format!("10.{}.113.9", n / 5), 0));
+    assert_eq!(scene.all(decoy).len(), 1);
+    let own = |from: u32, n: u32, at: i64| {
+        (from..from + n).map(move |n| tried(n, "203.0.113.9", at + i64::from(n) * SECOND))
+    };
+    assert_eq!(scene.all(own(1_000, 150, HOUR)), [], "part of what was reported");
+    assert!(scene.meet(&accepted(tried(9_000, "203.0.113.9", 2 * HOUR)), true).is_some());
+    assert_eq!(
+        sources(scene.all(own(2_000, 300, 2 * HOUR))),
+        ["203.0.113.0/24"],
+        "it is much more"
+    );
+    let quiet = burst(5_000, "198.51.100.9", 23 * HOUR);
+    assert_eq!(scene.all(quiet), []);
+    let again = burst(6_000, "198.51.100.9", 24 * HOUR + MINUTE);
+    assert_eq!(sources(scene.all(again)), ["198.51.100.0/24"]);
+}
+
+#[test]
+fn an_operator_is_reported_beside_client_and_route_if_it_is_much_more() {
+    let mut scene = Scene::default();
+    let decoy = (0..40u32).map(|n| tried(n, &format!("10.{}.113.9", n / 5), 0));
+    assert_eq!(scene.all(decoy).len(), 1);
+    let hosted = |n: u32| {
+        let usage = tried(100 + n, &format!("172.16.{}.9", n / 5), MINUTE + i64::from(n) * SECOND);
+        (n, usage)
+    };
+    let told: Vec<_> = (0..300)
+        .map(hosted)
+        .filter_map(|(n, usage)| Some((n, scene.fail_at(&usage, &self::hosted())?.source)))
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].1 == "AS64502" && (100..160).contains(&told[0].0), "{told:?}");
+}
+
+#[test]
+fn what_was_stored_before_groups_had_members_is_read() {
+    let mut scene = Scene::default();
+    scene.all(burst(0, "203.0.113.9", 0));
+    let mut rows: Vec<_> = scene.0.take().collect();
+    for row in &mut rows {
+        let mut entries: serde_json::Value = serde_json::from_slice(&row.body).unwrap();
+        for entry in entries.as_object_mut().unwrap().values_mut() {
+            let fields = entry.as_object_mut().unwrap();
+            fields.remove("members");
+            assert!(fields.remove("caught").is_some());
+        }
+        row.body = serde_json::to_vec(&entries).unwrap();
+    }
+    let mut old = Scene::default();
+    assert!(old.0.restore(&rows).is_empty());
+    assert_eq!(old.all(burst(100, "203.0.113.9", MINUTE)), [], "it was reported");
+    assert!(old.meet(&accepted(tried(900, "203.0.113.9", 2 * MINUTE)), true).is_some());
 }

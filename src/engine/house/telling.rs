@@ -28,12 +28,25 @@ pub(super) struct Telling {
     /// The latest time at which the same was tried again, in seconds since 1970.
     #[serde(default)]
     seen: i64,
+    /// It was not reported itself, but what it has in common with others.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_implied: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_false(is_so: &bool) -> bool {
+    !*is_so
 }
 
 impl Telling {
-    /// Makes a report about what a window holds.
-    pub(super) const fn new(is_slow: bool, window: &Window, now: i64) -> Self {
-        Self { is_slow, at: now, tokens: window.strange, seen: now }
+    /// Makes a report about tokens.
+    pub(super) const fn new(is_slow: bool, tokens: Sketch, now: i64) -> Self {
+        Self { is_slow, at: now, tokens, seen: now, is_implied: false }
+    }
+
+    /// Makes one about tokens that are part of a wider report: it ends with that.
+    pub(super) const fn implied(by: Self, tokens: Sketch, now: i64) -> Self {
+        Self { is_slow: false, at: by.at, tokens, seen: now, is_implied: true }
     }
 
     /// Returns the report, if it is of the last day.

@@ -25,6 +25,12 @@ impl Sketch {
         is_new
     }
 
+    /// Adds the values of another one.
+    pub fn merge(&mut self, other: &Self) {
+        let ([a, b], [c, d]) = (self.0, other.0);
+        self.0 = [a | c, b | d];
+    }
+
     /// Returns whether a value's bit is set.
     #[must_use]
     pub fn has(&self, hash: u32) -> bool {
@@ -79,6 +85,18 @@ mod tests {
             let most = 1 + n / 10;
             assert!(sketch.count().abs_diff(n) <= most, "{n} {}", sketch.count());
         }
+    }
+
+    #[test]
+    fn two_together_count_what_is_in_either() {
+        let of = |values: std::ops::Range<u32>| {
+            let mut sketch = Sketch::default();
+            values.for_each(|value| _ = sketch.add(key(&[&value.to_le_bytes()])));
+            sketch
+        };
+        let mut both = of(0..20);
+        both.merge(&of(10..30));
+        assert_eq!(both, of(0..30));
     }
 
     #[test]
