@@ -236,6 +236,9 @@ struct Request<'a> {
     method: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     referrer: Option<Cow<'a, str>>,
+    /// What was sent is no request: `url.original` is all of it.
+    #[serde(skip_serializing_if = "is_empty")]
+    malformed: bool,
 }
 
 #[derive(Default, PartialEq, Serialize)]
@@ -326,7 +329,11 @@ impl<'a> Shown<'a> {
                 .map(|ip| Address { ip: ip.to_canonical(), forgeable: record.is_forwarded }),
             http: Http {
                 version: show(&record.version),
-                request: Request { method: show(&record.method), referrer: show(&record.referer) },
+                request: Request {
+                    method: show(&record.method),
+                    referrer: show(&record.referer),
+                    malformed: record.is_malformed,
+                },
                 response: Response {
                     status_code: record.status,
                     body: record.bytes.map(|bytes| Body { bytes }),

@@ -46,6 +46,22 @@ fn parse_prints_a_record_in_ecs_names_and_leaves_out_what_is_absent() {
 }
 
 #[test]
+fn parse_marks_a_request_that_is_none() {
+    let home = Home::new("");
+    let line = |request: &str| combined("/", "-", "").replace("GET / HTTP/1.1", request);
+    let lines = [r"\x16\x03\x01\x02", "GET / HTTP/1.1", "-"].map(line);
+    let parsed = parse(&home, &lines.concat());
+    let (noise, plain, absent) = (&parsed[0], &parsed[1], &parsed[2]);
+    assert_eq!(noise["http"]["request"], json!({ "malformed": true }));
+    assert_eq!(noise["url"]["original"], r"\x16\x03\x01\x02");
+    assert_eq!(noise["http"]["response"]["status_code"], 200);
+    assert_eq!(plain["http"]["request"], json!({ "method": "GET" }));
+    assert_eq!((&absent["http"]["request"], &absent["url"]), (&Value::Null, &Value::Null));
+    let explained = explain(&home, &[], &lines[0]);
+    assert!(explained.contains("http.request.malformed"), "{explained}");
+}
+
+#[test]
 fn parse_shows_ids_in_the_place_of_secrets_whatever_carries_them() {
     let home = Home::new("");
     let id = home.output_with(&["parse"], &combined(&format!("/?api_key={SECRET}"), "-", ""));

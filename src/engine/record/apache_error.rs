@@ -129,10 +129,7 @@ fn read_message<'a>(record: &mut Record<'a>, message: &'a [u8]) {
         record.host = last_named(message, b"[hostname \"").map(unescape);
     } else if let Some((_, raw)) = found_in(message, b" in request ") {
         let raw = found_in(raw, b" - ").map_or(raw, |(raw, _)| raw);
-        let request = Request::split(&unescape(raw), Cow::Borrowed(raw));
-        record.method = request.method;
-        record.target = request.target;
-        record.version = request.version;
+        Request::split(&unescape(raw), Cow::Borrowed(raw)).store(record);
     }
 }
 

@@ -371,10 +371,7 @@ fn is_host_with_port(text: &[u8]) -> bool {
 }
 
 fn set_request<'a>(record: &mut Record<'a>, request: Quoted<'a>) {
-    let request = Request::split(&request.text(), Cow::Borrowed(request.raw));
-    record.method = request.method;
-    record.target = request.target;
-    record.version = request.version;
+    Request::split(&request.text(), Cow::Borrowed(request.raw)).store(record);
 }
 
 /// Returns whether a status may follow the request's closing quote.

@@ -137,7 +137,7 @@ impl<'a> Draft<'a> {
         let record = &mut self.record;
         match part {
             Part::Method => record.method = Some(text),
-            Part::Target => record.target = Some(text),
+            Part::Target => (record.target, record.is_malformed) = (Some(text), false),
             Part::Query => self.query = Some(text),
             Part::Version => record.version = Some(version_of(&text)),
             Part::Referer => record.referer = Some(text),
@@ -186,6 +186,7 @@ impl<'a> Draft<'a> {
         ] {
             if text.is_some() && wins(&mut self.ranks, part, rank) {
                 *place = text;
+                record.is_malformed = request.is_malformed;
             }
         }
     }
@@ -234,6 +235,8 @@ impl<'a> Draft<'a> {
     /// that are not in it yet.
     pub(super) fn complete(&mut self) -> &mut Record<'a> {
         let record = &mut self.record;
+        // With a method of its own, a key named `request` is about something else.
+        record.is_malformed &= record.method.is_none();
         // A log with the query but no path: it may still contain a token.
         if record.target.is_none() && self.query.is_some() {
             record.target = Some(Cow::Borrowed(b""));

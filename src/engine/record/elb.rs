@@ -98,8 +98,10 @@ fn read_from_time<'a>(record: &mut Record<'a>, stamp: &'a [u8]) -> Result<(), Mi
     let Some((rest, request)) = unescaped_quoted(rest, is_next) else {
         return Err(Miss::at_end("'\"' after the request"));
     };
-    // A request that the load balancer could not parse begins with a dash for the method.
-    if !request.starts_with(b"- ") {
+    // A request that the load balancer could not parse begins with a dash for the method; a TCP listener's has none.
+    if request.starts_with(b"- ") {
+        record.is_malformed = !request.starts_with(b"- - -");
+    } else {
         put_request(record, &Cow::Borrowed(request), request);
     }
     if let Some((rest, agent)) =

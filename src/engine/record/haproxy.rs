@@ -169,6 +169,8 @@ fn set_request<'a>(record: &mut Record<'a>, raw: &'a [u8]) {
 /// Stores a truncated request, which may end within an escape.
 fn set_cut_request<'a>(record: &mut Record<'a>, raw: &'a [u8]) {
     put_request(record, &unescape_hash(raw), raw);
+    // It may be cut within its method.
+    record.is_malformed = false;
     // A version, even if itself truncated, shows that the target is complete.
     if record.version.take().is_none() {
         leave_cut_out(record);

@@ -88,6 +88,8 @@ pub struct Record<'a> {
     pub is_unanswered: bool,
     /// The log names no peer: `client` is the last hop of `X-Forwarded-For`.
     pub is_forwarded: bool,
+    /// What was sent is no request, such as a TLS handshake: `target` is all of it, as the log wrote it.
+    pub is_malformed: bool,
     /// HTTP method.
     pub method: Option<Text<'a>>,
     /// The request target as sent: path and query, or a whole URL.
@@ -168,6 +170,7 @@ impl Record<'_> {
             client: self.client,
             is_unanswered: self.is_unanswered,
             is_forwarded: self.is_forwarded,
+            is_malformed: self.is_malformed,
             method: text(self.method),
             target: text(self.target),
             version: text(self.version),

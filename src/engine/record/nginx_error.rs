@@ -74,10 +74,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
         record.host = tail.host.and_then(present).map(Cow::Borrowed);
         record.referer = tail.referrer.and_then(present).map(Cow::Borrowed);
         let request = Cow::Borrowed(tail.request.unwrap_or_default());
-        let request = Request::split(&request, request.clone());
-        record.method = request.method;
-        record.target = request.target;
-        record.version = request.version;
+        Request::split(&request, request.clone()).store(&mut record);
     }
     Ok(record)
 }

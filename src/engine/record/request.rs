@@ -11,14 +11,20 @@ pub(super) struct Request<'a> {
     pub(super) method: Option<Text<'a>>,
     pub(super) target: Option<Text<'a>>,
     pub(super) version: Option<Text<'a>>,
+    /// What was sent is no request.
+    pub(super) is_malformed: bool,
 }
 
 impl<'a> Request<'a> {
     /// Splits `GET /path HTTP/1.1`. The version may be missing, and the target may contain spaces. Anything that
     /// is no request (a TLS handshake, noise) becomes the target as the log wrote it, so that it stays printable.
     pub(super) fn split(text: &Text<'a>, raw: Text<'a>) -> Self {
-        if scan::present(text).is_none() || text[..] == *b"<BADREQ>" || text[..] == *b"- - -" {
+        if scan::present(text).is_none() || text[..] == *b"- - -" {
             return Self::default();
+        }
+        // HAProxy's words for what it could not read.
+        if text[..] == *b"<BADREQ>" {
+            return Self { is_malformed: true, ..Self::default() };
         }
         let space = memchr::memchr(b' ', text).unwrap_or(text.len());
         let is_method = |name: &[u8]| {
@@ -27,7 +33,9 @@ impl<'a> Request<'a> {
         };
         let after = text.get(space + 1..).unwrap_or_default();
         if after.is_empty() || !text.get(..space).is_some_and(is_method) {
-            return Self { target: Some(raw), ..Self::default() };
+            // Some logs write the target only.
+            let is_target = raw.starts_with(b"/") || authority(&raw).is_some();
+            return Self { target: Some(raw), is_malformed: !is_target, ..Self::default() };
         }
         let last = memchr::memrchr(b' ', after).map_or(0, |at| at + 1);
         let has_version = last > 0 && after.get(last..).is_some_and(|w| w.starts_with(b"HTTP/"));
@@ -37,17 +45,25 @@ impl<'a> Request<'a> {
             method: Some(slice(text, 0, space)),
             target: (start < end).then(|| slice(text, start, end)),
             version: has_version.then(|| slice(text, start + last + 5, text.len())),
+            is_malformed: false,
         }
+    }
+
+    /// Stores the request in a record.
+    pub(super) fn store(self, record: &mut Record<'a>) {
+        record.method = self.method;
+        record.target = self.target;
+        record.version = self.version;
+        record.is_malformed = self.is_malformed;
     }
 }
 
 /// Stores a request line in a record: `text` as it was sent, `raw` as it was logged. For a whole URL, scheme
 /// and host are stored too.
 pub(super) fn put_request<'a>(record: &mut Record<'a>, text: &Text<'a>, raw: &'a [u8]) {
-    let request = Request::split(text, Cow::Borrowed(raw));
-    record.method = request.method;
-    record.version = request.version;
-    put_target(record, request.target);
+    Request::split(text, Cow::Borrowed(raw)).store(record);
+    let target = record.target.take();
+    put_target(record, target);
 }
 
 /// Stores a target in a record. For a whole URL, scheme and host are stored too, unless they are known.
@@ -118,6 +134,24 @@ mod tests {
             let shown = (show(&request.method), show(&request.target), show(&request.version));
             let shown = (shown.0.as_deref(), shown.1.as_deref(), shown.2.as_deref());
             assert_eq!(shown, *expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_marked() {
+        let is_malformed = |line: &'static str| {
+            let text = || Cow::Borrowed(line.as_bytes());
+            Request::split(&text(), text()).is_malformed
+        };
+        for line in
+            ["\\x16\\x03\\x01", "Gh0st\\xAD", "GARBAGE", "GET ", "\"GET\" / HTTP/1.1", "<BADREQ>"]
+        {
+            assert!(is_malformed(line), "{line}");
+        }
+        for line in
+            ["GET /", "PRI * HTTP/2.0", "/v1/items", "https://example.org/", "-", "", "- - -"]
+        {
+            assert!(!is_malformed(line), "{line}");
         }
     }
 

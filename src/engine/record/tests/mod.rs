@@ -8,6 +8,7 @@
 
 mod envelopes;
 mod family;
+mod malformed;
 mod pasted;
 mod printed;
 mod properties;
