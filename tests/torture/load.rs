@@ -12,6 +12,7 @@ use tokenwatch::daemon::post::{Cut, Rules};
 use tokenwatch::deliver::email::{MailSettings, Mailer, Security, Server, Timeouts};
 use tokenwatch::deliver::render::Host;
 use tokenwatch::engine::alert::Level;
+use tokenwatch::engine::secret::{SealKey, Secret};
 use tokenwatch::engine::time::{HOUR, MINUTE};
 use tokenwatch::store::Store;
 
@@ -180,6 +181,47 @@ fn a_million_addresses_of_one_token_cost_bounded_memory_and_rows() {
     assert!(body < 64 * 1024, "{body} B");
     let body = one("SELECT max(length(body)) FROM profile");
     assert!(body < 4096, "{body} B");
+}
+
+/// A token that four digits in its middle tell from others.
+fn alike(n: u32) -> String {
+    format!("sk_live_51H8xYzAb{n:04}GhIjKlMnOpQrStUvWxYz")
+}
+
+#[test]
+fn a_thousand_tokens_that_look_alike_have_a_row_and_a_count_each() {
+    let site = Site::new();
+    let n_requests = |n: u32| 1 + n % 7;
+    let turns = (0..7).flat_map(|turn| (0..1000).map(move |n| (turn, n)));
+    let lines: Vec<String> = turns
+        .filter(|(turn, n)| *turn < n_requests(*n))
+        .map(|(turn, n)| line_of(turn * 1000 + n, &alike(n), 200))
+        .collect();
+    site.home.append("logs/a.log", lines.concat());
+    let daemon = site.start();
+    site.wait_with(lines.len() as u64);
+    assert!(daemon.terminate().success(), "{}", site.home.daemon_log());
+    let key = std::fs::read_to_string(site.home.path("state/seal.key")).expect("seal.key");
+    let key = SealKey::new(key.trim_end().as_bytes());
+    let id_of = |n: u32| key.seal(&Secret::new(alike(n).as_bytes())).to_string();
+    let expected: BTreeMap<String, u64> =
+        (0..1000).map(|n| (id_of(n), u64::from(n_requests(n)))).collect();
+    let listed = site.home.json(&["tokens", "list", "--json", "-n", "2000"]);
+    assert_eq!(listed.len(), 1000);
+    let hint = "sk_live_...WxYz";
+    assert!(listed.iter().all(|token| token["token"]["hint"] == hint), "{}", listed[0]);
+    let text = |value: &Value| value.as_str().expect("an id").to_owned();
+    let counts = listed
+        .iter()
+        .map(|token| (text(&token["token"]["id"]), token["requests"].as_u64().expect("requests")));
+    assert_eq!(counts.collect::<BTreeMap<_, _>>(), expected);
+    // What all of them share names none of them; the secret and the id do.
+    let shown = site.home.output(&["tokens", "show", hint]);
+    assert_eq!((shown.status.code(), &shown.stdout[..]), (Some(2), &b""[..]));
+    let by_secret = site.home.output_with(&["tokens", "show", "-", "--json"], &alike(13));
+    let by_secret: Value = serde_json::from_slice(&by_secret.stdout).expect("a token");
+    let by_id = site.home.json(&["tokens", "show", &id_of(13), "--json"]).remove(0);
+    assert_eq!((&by_secret["requests"], &by_id), (&7.into(), &by_secret));
 }
 
 #[test]
