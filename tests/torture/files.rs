@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::program::wait_until;
 use crate::site::{CONFIG, Site, append, truncate, works};
@@ -484,6 +484,34 @@ fn what_the_program_says_makes_no_further_line() {
     site.append("logs/a.log", 5);
     site.wait();
     assert_eq!(site.streams().len(), 1, "{:?}", site.streams());
+    site.prove(daemon);
+}
+
+/// How long a log keeps its name.
+const TURN: Duration = Duration::from_millis(20);
+
+#[test]
+fn fifty_renames_a_second_lose_nothing() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 5);
+    let daemon = site.start();
+    // What was rotated before a log was ever seen is older than the first start, for all that can be known.
+    site.wait();
+    let n_rounds = if crate::site::is_full() { 3000 } else { 200 };
+    let begun = Instant::now();
+    for round in 1..=n_rounds {
+        let mut old = OpenOptions::new().append(true).open(site.home.path("logs/a.log")).unwrap();
+        old.write_all(site.lines(1 + round % 3).as_bytes()).unwrap();
+        site.rename("logs/a.log", &format!("logs/a.log.{}", n_rounds + 1 - round));
+        site.append("logs/a.log", round % 2);
+        // A writer that has not reopened its log yet.
+        old.write_all(site.lines(u32::from(round % 4 == 0)).as_bytes()).unwrap();
+        std::thread::sleep((TURN * round).saturating_sub(begun.elapsed()));
+    }
+    println!("1: {n_rounds} renames in {:?}", begun.elapsed());
+    site.append("logs/a.log", 5);
+    site.wait();
+    assert_eq!(site.sum("gap_bytes"), 0);
     site.prove(daemon);
 }
 
