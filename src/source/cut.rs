@@ -93,20 +93,29 @@ mod tests {
     }
 
     /// Lines of a container: whole, in parts, parts without a beginning or an end, with enough between them to abandon
-    /// some.
+    /// some. Other lines between them. All end with LF or CRLF, and some have a lone CR somewhere.
     fn written() -> impl Strategy<Value = String> {
         let output = prop_oneof![Just("stdout"), Just("stderr")];
-        let parts = (output.clone(), 0..9u8, any::<Index>(), any::<bool>(), any::<bool>());
-        let parts = parts.prop_map(|(output, token, at, has_first, has_last)| {
+        let end = prop_oneof![Just("\n"), Just("\r\n")];
+        let parts = (output.clone(), 0..9u8, any::<Index>(), any::<[bool; 2]>(), end.clone());
+        let parts = parts.prop_map(|(output, token, at, [has_first, has_last], end)| {
             let request = request(token);
             let (first, last) = request.split_at(at.index(request.len()));
-            let first = format!("{HEAD} {output} P {first}\n");
-            let last = format!("{HEAD} {output} F {last}\n");
+            let first = format!("{HEAD} {output} P {first}{end}");
+            let last = format!("{HEAD} {output} F {last}{end}");
             let of = |part: String, has: bool| if has { part } else { String::new() };
             of(first, has_first) + &of(last, has_last)
         });
-        let whole = (output, 0..9u8)
-            .prop_map(|(output, token)| format!("{HEAD} {output} F {}\n", request(token)));
+        let whole = (output, 0..9u8, end.clone())
+            .prop_map(|(output, token, end)| format!("{HEAD} {output} F {}{end}", request(token)));
+        let plain = (0..9u8, any::<Index>(), any::<bool>(), end);
+        let plain = plain.prop_map(|(token, at, has_cr, end)| {
+            let mut line = request(token);
+            if has_cr {
+                line.insert(at.index(line.len()), '\r');
+            }
+            line + end
+        });
         let long = "x".repeat(16_000);
         let docker = (0..9u8).prop_map(move |token| {
             let begin = format!("{}{long}{long}", request(token).replace('"', "\\\""));
@@ -114,7 +123,7 @@ mod tests {
             object(&begin) + &object("end\\n")
         });
         let filler = Just(format!("{HEAD} stderr F {}\n", "y".repeat(20_000)).repeat(4));
-        prop_oneof![4 => parts, 2 => whole, 1 => docker, 1 => filler]
+        prop_oneof![4 => parts, 2 => whole, 2 => plain, 1 => docker, 1 => filler]
     }
 
     /// Reads bytes as they arrive, so many more each time, and the rest at the end.

@@ -11,10 +11,11 @@ use tokenwatch::engine::reader::{Reader, Source};
 use tokenwatch::engine::record::Format;
 use tokenwatch::engine::secret::SealKey;
 use tokenwatch::engine::token::{Finder, Names, Sealer};
+use tokenwatch::source::MAX_BATCH;
 
 use self::hostile::PIECES;
 use crate::program::wait_until;
-use crate::site::{Site, append, is_full};
+use crate::site::{CONFIG, Site, append, is_full};
 
 /// What an over-long line may cost, in KiB.
 const LINE_MEMORY: u64 = 8 * 1024;
@@ -99,6 +100,56 @@ fn a_line_that_never_ends_is_waited_for_without_memory() {
     wait_until("the line behind it is read", || site.sum("rejected") == 1);
     site.wait_with(1);
     site.prove(daemon);
+}
+
+/// A request in plain columns. The token is the last one: a CR that stayed with it would make it another token.
+fn columns(target: &str, end: &str) -> String {
+    format!("2026-03-02T08:00:00Z 192.0.2.7 200 {target} exk_000000010123456789abcdefgh{end}")
+}
+
+/// This line after as many bytes of others as make its CR the last byte of the first read.
+fn at_the_edge(last: &str) -> String {
+    let before = MAX_BATCH - 1 - last.find('\r').expect("a CR");
+    let line = columns("/v1/items?n=", "\n");
+    let filling = "1".repeat(before % line.len());
+    let first = columns(&format!("/v1/items?n={filling}"), "\n");
+    first + &line.repeat(before / line.len() - 1) + last
+}
+
+#[test]
+fn a_cr_that_ends_a_read_belongs_to_its_line_end_or_is_data() {
+    let template = "template = '$time_iso8601 $remote_addr $status $request_uri $http_x_api_key'";
+    let site = Site::with(&CONFIG.replace("read_from", &format!("{template}\nread_from")));
+    let mut n_lines = 0;
+    let (ended, lone) = (columns("/v1/items", "\r\n"), columns("/v1/it\rems", "\n"));
+    for (name, last) in [("logs/ended.log", &ended), ("logs/lone.log", &lone)] {
+        let log = at_the_edge(last) + &ended + &columns("/v1/items", "\n");
+        assert_eq!(log.as_bytes()[MAX_BATCH - 1], b'\r');
+        append(&site.home.path(name), log.as_bytes());
+        n_lines += log.matches('\n').count() as u64;
+    }
+    let mut daemon = site.start();
+    site.wait_with(n_lines);
+    // The line end comes in two pieces, and the daemon is killed between them. Another file shows that it has looked.
+    let (begin, end) = ended.split_at(ended.len() - 1);
+    append(&site.home.path("logs/ended.log"), begin.as_bytes());
+    append(&site.home.path("logs/lone.log"), ended.as_bytes());
+    site.wait_with(n_lines + 1);
+    daemon.kill();
+    daemon = site.start();
+    append(&site.home.path("logs/ended.log"), end.as_bytes());
+    site.wait_with(n_lines + 2);
+    assert!(daemon.terminate().success(), "{}", site.home.daemon_log());
+    assert_eq!(site.sum("rejected"), 0);
+    let tokens = site.home.json(&["tokens", "list", "--json"]);
+    assert_eq!(tokens.len(), 1, "{tokens:?}");
+    let history = site.home.json(&["history", tokens[0]["principal"].as_str().unwrap(), "--json"]);
+    let routes = history[0]["facets"]["route"].as_array().unwrap().iter();
+    let routes: Vec<_> = routes.map(|row| (&row["value"], row["count"].as_u64())).collect();
+    // The CR is within a segment, which is thus no word.
+    let expected = [(&"- /v1/items".into(), Some(n_lines + 1)), (&"- /v1/{id}".into(), Some(1))];
+    assert_eq!(routes, expected);
+    assert!(site.streams().iter().all(|stream| stream["accounted"] == true));
 }
 
 #[test]
