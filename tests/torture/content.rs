@@ -15,7 +15,7 @@ use tokenwatch::source::MAX_BATCH;
 
 use self::hostile::PIECES;
 use crate::program::wait_until;
-use crate::site::{CONFIG, Site, append, is_full};
+use crate::site::{CONFIG, Site, append, is_full, line_of};
 
 /// What an over-long line may cost, in KiB.
 const LINE_MEMORY: u64 = 8 * 1024;
@@ -150,6 +150,83 @@ fn a_cr_that_ends_a_read_belongs_to_its_line_end_or_is_data() {
     let expected = [(&"- /v1/items".into(), Some(n_lines + 1)), (&"- /v1/{id}".into(), Some(1))];
     assert_eq!(routes, expected);
     assert!(site.streams().iter().all(|stream| stream["accounted"] == true));
+}
+
+#[test]
+fn masks_in_the_place_of_tokens_are_counted_as_no_token() {
+    let mut site = Site::new();
+    let daemon = site.start();
+    let masks = ["****", "REDACTED", "[FILTERED]", "-", "", "xxxxxxxxxxxxxxxxxxxx", "ghp_****4f2a"];
+    let mut n_lines = 0;
+    for mask in masks {
+        // In the header, in the URL and in the objects that servers write; from two places, which one token would share.
+        for address in ["192.0.2.7", "198.51.100.23"] {
+            let line = line_of(n_lines, mask, 200).replace("192.0.2.7", address);
+            let in_url = line.replace(" HTTP/1.1", &format!("?api_key={mask} HTTP/1.1"));
+            let object = serde_json::json!({
+                "time": "2026-03-02T08:00:00Z", "remote_addr": address, "status": 200,
+                "request": "GET /v1 HTTP/1.1", "http_x_api_key": mask,
+                "headers": { "Authorization": [mask], "Cookie": [format!("session={mask}")] },
+            });
+            site.home.append("logs/a.log", format!("{in_url}{object}\n"));
+            n_lines += 2;
+        }
+    }
+    site.append("logs/a.log", 3);
+    site.wait_with(u64::from(n_lines));
+    assert_eq!(site.sum("rejected"), 0);
+    assert!(site.home.json(&["alerts", "list", "--json"]).is_empty());
+    // Three rows, of the three tokens.
+    site.prove(daemon);
+}
+
+#[test]
+fn lines_that_are_torn_anywhere_cost_none_of_the_next() {
+    let mut site = Site::new();
+    let daemon = site.start();
+    let torn = line_of(0, "exk_999999990123456789abcdefgh", 200);
+    // Not behind the token, where the line is whole.
+    let n_torn = torn.find("abcdefgh").expect("the token's end");
+    for at in 1..n_torn {
+        site.home.append("logs/a.log", format!("{}\n", &torn[..at]));
+        site.append("logs/a.log", 1);
+    }
+    site.wait_with(n_torn as u64 - 1);
+    let rejected = site.sum("rejected");
+    let n_head = torn.find(" 612").expect("the size") as u64;
+    assert!(0 < rejected && rejected <= n_head, "{rejected}: what follows the size may be missing");
+    // A row for each whole line, and none of half a token.
+    site.prove(daemon);
+}
+
+#[test]
+fn an_address_is_one_in_whatever_form_it_is_logged() {
+    let site = Site::new();
+    let daemon = site.start();
+    let forms = [
+        "2001:db8::1",
+        "2001:DB8:0:0:0:0:0:1",
+        "2001:db8::1:58430",
+        "[2001:db8::1]",
+        "[2001:db8::1]:443",
+        "2001:db8::1%0",
+        "192.0.2.7",
+        "192.0.2.7:58430",
+        "::ffff:192.0.2.7",
+        "[::ffff:192.0.2.7]:443",
+    ];
+    for (serial, form) in (0..).zip(forms) {
+        let line = line_of(serial, "exk_000000010123456789abcdefgh", 200);
+        site.home.append("logs/a.log", line.replace("192.0.2.7", form));
+    }
+    site.wait_with(forms.len() as u64);
+    assert!(daemon.terminate().success(), "{}", site.home.daemon_log());
+    let token = site.home.json(&["tokens", "list", "--json"]).remove(0);
+    let history = site.home.json(&["history", token["principal"].as_str().unwrap(), "--json"]);
+    let rows = history[0]["facets"]["address"].as_array().unwrap().iter();
+    let mut rows: Vec<_> = rows.map(|row| (row["value"].as_str(), row["count"].as_u64())).collect();
+    rows.sort_unstable();
+    assert_eq!(rows, [(Some("192.0.2.7"), Some(4)), (Some("2001:db8::1"), Some(6))]);
 }
 
 #[test]
