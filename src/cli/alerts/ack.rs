@@ -1,6 +1,7 @@
 //! `alerts ack`: records a person's word, and shows its effects.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 
 use anyhow::Context as _;
 use serde_json::{Value as Json, json};
@@ -9,10 +10,10 @@ use smol_str::{SmolStr, ToSmolStr};
 use super::{Subject, ack_json, find};
 use crate::cli::args::AlertsAck;
 use crate::cli::print::{self, Printer};
-use crate::cli::{Context, state};
+use crate::cli::{Context, advice, state};
 use crate::clock::now;
 use crate::engine::alert::Alert;
-use crate::engine::detect::{client_name, network_name};
+use crate::engine::detect::{Until, client_name, network_name};
 use crate::engine::geo::Prefix;
 use crate::engine::profile::{Families, Family};
 use crate::engine::secret::TokenId;
@@ -75,7 +76,13 @@ fn acknowledge(
         _ if is_repeated => vec!["already acknowledged; nothing is new".to_owned()],
         None => vec!["noted; there is no baseline to learn from it".to_owned()],
         Some(word) if alerts.iter().all(|alert| alert.token.is_none()) => of_many(word, watch_days),
-        Some(word) => effects(word, watch_days),
+        Some(word) => {
+            let mut effects = effects(word, watch_days);
+            if verdict == Verdict::Expected {
+                effects.extend(again(&alerts, &word.principal));
+            }
+            effects
+        }
     };
     if printer.is_json() {
         let mut json = ack_json(Some(&ack));
@@ -180,6 +187,22 @@ fn effects(word: &Word, watch_days: f64) -> Vec<String> {
         }
     }
     effects
+}
+
+/// Returns what is reported again nevertheless, and what ends that, one sentence each.
+fn again(alerts: &[Alert], principal: &str) -> Vec<String> {
+    let untils = Until::of(alerts);
+    let again = Until::again(&untils).into_iter().map(|what| format!("{what} is reported again"));
+    let name = advice::quoted(OsStr::new(principal));
+    let permit = untils.iter().filter_map(|until| match until {
+        Until::Permitted { column, .. } => Some(format!(
+            "to permit it: `tokens set {name} {column}=...`, with all its {column} and what this was"
+        )),
+        _ => None,
+    });
+    let is_own = untils.contains(&Until::Unmatched);
+    let mute = format!("to have no mail of it: `alerts mute --principal {name} --rule RULE`");
+    again.chain(permit).chain(is_own.then_some(mute)).collect()
 }
 
 /// Returns an actor's values of some families in words.

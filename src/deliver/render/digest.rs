@@ -195,7 +195,7 @@ fn parts(digest: &Digest<'_>, groups: &[Group<'_>], host: &Host) -> Vec<Part> {
         ),
         Part::Table("Incidents", head, rows, more),
         mutes(digest.mutes()),
-        Part::Commands("What to do", vec![(next, "all alerts, with their ids")]),
+        Part::Commands("What to do", vec![(next, "all alerts, with their ids".into())]),
     ]
 }
 

@@ -2,17 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use smol_str::SmolStr;
-
 use crate::engine::alert::{Alert, Incident, Level, TokenRef};
-use crate::engine::mute::Scope;
 use crate::engine::registry::{Background, Mark};
 use crate::engine::reserved::Reserved;
 use crate::engine::time::SECOND;
 
+use super::commands::commands;
 use super::page::{Page, Part};
-use super::safe::{is_shell_word, plain, safe, safe_within};
-use super::{Context, Host, MAX_IDS, Mail, words};
+use super::safe::{plain, safe, safe_within};
+use super::{Context, MAX_IDS, Mail, words};
 
 /// An incident's first mail has revision 0 or 1: the revision counts what was reported up to the mail.
 const FIRST_REVISION: u32 = 1;
@@ -81,10 +79,6 @@ fn name(alert: &Alert) -> String {
 
 fn file_name(path: &str) -> String {
     plain(path.rsplit('/').next().unwrap_or_default(), MAX_NAME)
-}
-
-fn is_about_log(alert: &Alert) -> bool {
-    matches!(Reserved::parse(&alert.principal), Some(Reserved::Log(_)))
 }
 
 /// Returns enough of a token's id to recognise it: `tw1_e72ab08728`.
@@ -277,97 +271,4 @@ fn others(incident: &Incident, alerts: &[Alert]) -> Option<Part> {
     let head = vec!["Time", "Level", "Rule", "Address", "Country", "Route"];
     (1 < n_all && !rows.is_empty())
         .then(|| Part::Table("Alerts of this incident", head, rows, more(n_all, MAX_ALERTS)))
-}
-
-/// Returns the commands to run next. Names that a shell would interpret are replaced by the token's id.
-fn commands(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, &'static str)> {
-    let mut commands = Vec::new();
-    let heaviest = alerts.first();
-    if let Some(token) = heaviest.and_then(|alert| alert.token.as_ref()) {
-        let id = token.id.to_string();
-        let name = if is_shell_word(&token.name) { token.name.as_str() } else { &id };
-        commands.push((host.command(&format!("history {name}")), "everything this token did"));
-        let is_of_it = |alert: &&Alert| alert.token.as_ref().is_some_and(|of| of.id == token.id);
-        if !alerts.iter().filter(is_of_it).any(is_about_end) {
-            commands.push((
-                host.command(&format!("tokens revoke {id}")),
-                "after you revoke it at its issuer: later use raises an alert",
-            ));
-        }
-    }
-    if heaviest.is_some_and(is_about_log) {
-        let check = "the format each log is read in, and the first line that does not fit";
-        commands.push((host.command("check"), check));
-    }
-    if heaviest.is_some_and(|alert| alert.facts.contains("health.mail_minutes")) {
-        commands.push((host.command("status"), "how many mails are waiting, and the last error"));
-    }
-    if is_shell_word(&incident.id) {
-        commands.extend(words_on(incident, alerts, host));
-        let show = host.command(&format!("alerts show {}", incident.id));
-        commands.push((show, "all its facts"));
-    }
-    commands
-}
-
-/// Returns whether an alert is about a token that is revoked already, or about a decoy, which gives access to nothing.
-/// That says nothing about the principal's other tokens: a thief may try an old one beside one that works.
-fn is_about_end(alert: &Alert) -> bool {
-    ["revoked.seconds", "dead.seconds", "decoy.used"].iter().any(|fact| alert.facts.contains(fact))
-}
-
-/// Returns the commands that record a verdict, and what each of them does. A log or a source has no baseline that could
-/// learn; what many tokens do belongs to none of them; and a fact about the token stays one, whoever uses it.
-fn words_on(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, &'static str)> {
-    let ack = |verdict: &str| host.command(&format!("alerts ack {} --{verdict}", incident.id));
-    let heaviest = alerts.first();
-    let is_of_many = heaviest.is_some_and(|alert| alert.facts.contains("fleet.change"));
-    let (expected, confirmed) = if is_of_many {
-        (
-            "if it is legitimate: it no longer counts as evidence",
-            "if it is not: all tokens are watched for it; confirm each token's own incident as well",
-        )
-    } else if heaviest.is_some_and(|alert| alert.token.is_none()) {
-        return vec![(ack("expected"), "once it is dealt with: it is no longer listed as open")];
-    } else if are_only(alerts, &OF_TOKENS) {
-        (
-            "if this was you: who it was is learned; such use of the token is reported again",
-            "if it was not: who it was is forgotten, and all tokens are watched for it",
-        )
-    } else {
-        (
-            "if this was you: it is learned as normal",
-            "if it was not: it is forgotten, and all tokens are watched for it",
-        )
-    };
-    let mut commands = vec![(ack("expected"), expected), (ack("confirmed"), confirmed)];
-    if are_only(alerts, &EXPOSURES) {
-        commands.extend(heaviest.and_then(|alert| mute(alert, host)));
-    }
-    commands
-}
-
-/// Facts about a token itself, whoever uses it.
-const OF_TOKENS: [&str; 9] =
-    ["decoy", "leaked", "expired", "revoked", "rotated", "dead", "url", "referer", "transport"];
-/// What a client does to its token day after day, until somebody fixes it.
-const EXPOSURES: [&str; 3] = ["url", "referer", "transport"];
-
-/// Returns whether all facts of the alerts belong to some families, for example `url.route` to `url`.
-fn are_only(alerts: &[Alert], families: &[&str]) -> bool {
-    let is_of = |fact: &SmolStr| fact.split('.').next().is_some_and(|of| families.contains(&of));
-    let mut facts =
-        alerts.iter().flat_map(|alert| alert.facts.iter().map(|(name, _)| name)).peekable();
-    facts.peek().is_some() && facts.all(is_of)
-}
-
-/// Returns the command that stops such alerts of one principal from being mailed.
-fn mute(alert: &Alert, host: &Host) -> Option<(String, &'static str)> {
-    let is_named = is_shell_word(&alert.principal) && is_shell_word(&alert.rule.name);
-    let (rule, whom, route) = (&alert.rule.name, &alert.principal, &alert.route);
-    let is_quotable = |c: char| (c == ' ' || c.is_ascii_graphic()) && c != '\'';
-    let command =
-        format!("alerts mute --rule {rule} --principal {whom} --route '{route}' --reason \"...\"");
-    (is_named && Scope::is_route(route) && route.chars().all(is_quotable))
-        .then(|| (host.command(&command), "if it cannot be fixed soon: not mailed for 30 days"))
 }

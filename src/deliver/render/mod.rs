@@ -3,6 +3,7 @@
 //! Everything from a log, a token or a rule passes [`safe()`] on its way into a mail. The subject contains nothing from
 //! a log at all: the level, the names of rules, and a registered name of letters and digits, else the token's id.
 
+mod commands;
 mod digest;
 #[cfg(test)]
 mod hostile_tests;
@@ -165,8 +166,8 @@ pub fn bare(mail: &Mail, host: &Host) -> Mail {
     let level = mail.level.map(|level| ("Level".to_owned(), level.to_string()));
     let queued = ("Queued".to_owned(), mail.date.to_words());
     let ids = mail.alerts.iter().filter(|id| is_shell_word(id));
-    let show = ids.map(|id| (host.command(&format!("alerts show {id}")), "this alert"));
-    let list = (host.command("alerts list"), "all alerts, with their ids");
+    let show = ids.map(|id| (host.command(&format!("alerts show {id}")), "this alert".into()));
+    let list = (host.command("alerts list"), "all alerts, with their ids".into());
     let page = Page {
         title: "Alerts whose text the mail server refused".to_owned(),
         lead: "The mail server accepts this mail only without what the logs say. Nothing is lost: these commands \

@@ -4,6 +4,8 @@
 //! links, no images, no scripts, nothing remote, and sets no colours but those of the level's badge, so that light and
 //! dark mail programs use their own.
 
+use std::borrow::Cow;
+
 use crate::engine::alert::Level;
 use crate::engine::visible::html;
 
@@ -33,7 +35,7 @@ pub(super) enum Part {
     /// One line each.
     Items(&'static str, Vec<String>),
     /// Commands, and the purpose of each.
-    Commands(&'static str, Vec<(String, &'static str)>),
+    Commands(&'static str, Vec<(String, Cow<'static, str>)>),
     /// Columns, rows, and a last line for what did not fit.
     Table(&'static str, Vec<&'static str>, Vec<Vec<String>>, Option<String>),
 }

@@ -183,11 +183,20 @@ fn an_incident_whose_alerts_are_gone_is_still_told() {
     assert!(mail.text.contains("alerts ack in_2c5ea4c0f00dcafe --expected"), "{}", mail.text);
 }
 
+/// The text of a mail about the sample token with one fact, by a rule.
+fn of_rule(rule: &str, fact: &str) -> String {
+    let mut alert = sample::alert();
+    alert.rule.name = rule.into();
+    let fact = (!fact.is_empty()).then(|| (SmolStr::new(fact), Value::Bool(true)));
+    alert.facts = fact.into_iter().collect();
+    incident(&sample::incident(), &[alert], &context(&[])).text
+}
+
 #[test]
 fn what_to_do_promises_what_the_words_do() {
     let flag = |name: &'static str| (name, Value::Bool(true));
     let usual = told(&[flag("unusual.accepted")], &[]);
-    assert!(usual.contains("if this was you: it is learned as normal"), "{usual}");
+    assert!(usual.contains("if this was you: it is learned as normal\n"), "{usual}");
     let revoked = told(&[flag("revoked.accepted")], &[]);
     assert!(revoked.contains("such use of the token is reported again"), "{revoked}");
     assert!(!revoked.contains("alerts mute"), "{revoked}");
@@ -195,13 +204,47 @@ fn what_to_do_promises_what_the_words_do() {
     let mute = "alerts mute --rule unusual-use --principal ci-deploy --route 'GET /v1/items/{id}'";
     assert!(exposed.contains(mute), "{exposed}");
     let stolen = told(&[flag("url.accepted"), flag("unusual.accepted")], &[]);
-    assert!(stolen.contains("it is learned as normal"), "{stolen}");
+    let both = "it is learned as normal; such use of the token is reported again\n";
+    assert!(stolen.contains(both), "{stolen}");
     assert!(!stolen.contains("alerts mute"), "{stolen}");
     let fleet = told(&[("fleet.change", Value::Text("network".into()))], &[]);
     assert!(
         fleet.contains("it no longer counts as evidence") && !fleet.contains("learned"),
         "{fleet}"
     );
+}
+
+#[test]
+fn what_the_registry_or_a_rule_of_the_site_forbids_was_said_to_be_learned() {
+    let set = "tokenwatch tokens set ci-deploy";
+    let mute = "tokenwatch alerts mute --rule";
+    for (rule, fact, what, command) in [
+        ("new-country", "pinned.country", "use from outside its registered countries", "countries"),
+        ("new-network", "pinned.network", "use from outside its registered networks", "networks"),
+        ("scope-violation", "scope.request", "use beyond its registered scopes", "scopes"),
+    ] {
+        let text = of_rule(rule, fact);
+        let promise = format!("if this was you: who it was is learned; {what} is reported again\n");
+        assert!(text.contains(&promise), "{text}");
+        assert!(text.contains(&format!("  {set} {command}=\"...\"\n")), "{text}");
+        assert!(!text.contains(mute), "{text}");
+    }
+    for (rule, fact) in [
+        ("mfa-missing", "mfa.request"),
+        ("weak-token", "weak.bits"),
+        ("lifecycle", "lifecycle.days"),
+    ] {
+        let text = of_rule(rule, fact);
+        assert!(text.contains("such use of the token is reported again\n"), "{text}");
+        let whole = format!("  {mute} {rule} --principal ci-deploy --reason \"...\"\n");
+        assert!(text.contains(&whole), "{text}");
+    }
+    let unsigned = of_rule("jwt-alg-none", "unsigned.is_new");
+    assert!(unsigned.contains("such use of the token is reported again\n"), "{unsigned}");
+    assert!(!unsigned.contains(mute), "{unsigned}");
+    let own = of_rule("night-shift", "");
+    assert!(own.contains("what a rule of your own matches is reported again\n"), "{own}");
+    assert!(own.contains(&format!("  {mute} night-shift --principal ci-deploy --reason")), "{own}");
 }
 
 #[test]

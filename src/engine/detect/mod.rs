@@ -33,6 +33,7 @@ mod tests;
 mod transport;
 mod travel;
 mod unsigned;
+mod until;
 mod unusual;
 mod url;
 mod volume;
@@ -54,6 +55,7 @@ pub use objects::walked;
 pub(crate) use params::nearest;
 pub use params::{BadParameter, Params};
 pub use silence::{fell_silent, lost};
+pub use until::Until;
 pub use unusual::{client_name, network_name, risk};
 
 use crate::engine::alert::{Facts, Reason, Report, Value};

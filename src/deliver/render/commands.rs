@@ -1,0 +1,148 @@
+//! What a mail about an incident says is to be done: the commands to run next, and what each of them does.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use crate::engine::alert::{Alert, Incident, TokenRef};
+use crate::engine::detect::Until;
+use crate::engine::mute::Scope;
+use crate::engine::reserved::Reserved;
+
+use super::Host;
+use super::safe::is_shell_word;
+
+/// A command, and what it is for.
+type Step = (String, Cow<'static, str>);
+
+/// Returns the commands to run next. Names that a shell would interpret are replaced by the token's id.
+pub(super) fn commands(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<Step> {
+    let mut commands = Vec::new();
+    let heaviest = alerts.first();
+    if let Some(token) = heaviest.and_then(|alert| alert.token.as_ref()) {
+        commands.extend(on_token(token, alerts, host));
+    }
+    if heaviest.is_some_and(is_about_log) {
+        let check = "the format each log is read in, and the first line that does not fit";
+        commands.push((host.command("check"), check.into()));
+    }
+    if heaviest.is_some_and(|alert| alert.facts.contains("health.mail_minutes")) {
+        let status = "how many mails are waiting, and the last error";
+        commands.push((host.command("status"), status.into()));
+    }
+    if is_shell_word(&incident.id) {
+        commands.extend(words_on(incident, alerts, host));
+        let show = host.command(&format!("alerts show {}", incident.id));
+        commands.push((show, "all its facts".into()));
+    }
+    commands
+}
+
+fn is_about_log(alert: &Alert) -> bool {
+    matches!(Reserved::parse(&alert.principal), Some(Reserved::Log(_)))
+}
+
+/// Returns the commands about the token of the heaviest alert.
+fn on_token(token: &TokenRef, alerts: &[Alert], host: &Host) -> Vec<Step> {
+    let history = host.command(&format!("history {}", called(token)));
+    let mut commands = vec![(history, "everything this token did".into())];
+    let is_of_it = |alert: &&Alert| alert.token.as_ref().is_some_and(|of| of.id == token.id);
+    if !alerts.iter().filter(is_of_it).any(is_about_end) {
+        commands.push((
+            host.command(&format!("tokens revoke {}", token.id)),
+            "after you revoke it at its issuer: later use raises an alert".into(),
+        ));
+    }
+    commands
+}
+
+/// Returns what a command calls a token.
+fn called(token: &TokenRef) -> String {
+    if is_shell_word(&token.name) { token.name.to_string() } else { token.id.to_string() }
+}
+
+/// Returns whether an alert is about a token that is revoked already, or about a decoy, which gives access to nothing.
+/// That says nothing about the principal's other tokens: a thief may try an old one beside one that works.
+fn is_about_end(alert: &Alert) -> bool {
+    ["revoked.seconds", "dead.seconds", "decoy.used"].iter().any(|fact| alert.facts.contains(fact))
+}
+
+/// Returns the commands that record a verdict, and what each of them does. A log or a source has no baseline that could
+/// learn, and what many tokens do belongs to none of them.
+fn words_on(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<Step> {
+    let ack = |verdict: &str| host.command(&format!("alerts ack {} --{verdict}", incident.id));
+    let heaviest = alerts.first();
+    if heaviest.is_some_and(|alert| alert.facts.contains("fleet.change")) {
+        let (expected, confirmed) = (
+            "if it is legitimate: it no longer counts as evidence",
+            "if it is not: all tokens are watched for it; confirm each token's own incident as well",
+        );
+        return vec![(ack("expected"), expected.into()), (ack("confirmed"), confirmed.into())];
+    }
+    if heaviest.is_some_and(|alert| alert.token.is_none()) {
+        let expected = "once it is dealt with: it is no longer listed as open";
+        return vec![(ack("expected"), expected.into())];
+    }
+    let untils = Until::of(alerts);
+    let (learned, forgotten) = if untils.is_empty() || untils.contains(&Until::Learned) {
+        ("it is learned as normal", "it is forgotten")
+    } else {
+        ("who it was is learned", "who it was is forgotten")
+    };
+    let mut expected = format!("if this was you: {learned}");
+    for what in Until::again(&untils) {
+        expected += &format!("; {what} is reported again");
+    }
+    let confirmed = format!("if it was not: {forgotten}, and all tokens are watched for it");
+    let mut steps = vec![(ack("expected"), expected.into()), (ack("confirmed"), confirmed.into())];
+    steps.extend(heaviest.into_iter().flat_map(|alert| until_then(alert, &untils, host)));
+    steps
+}
+
+/// Returns the commands that end what a word does not: the registry permits it, or nobody is mailed of it.
+fn until_then(alert: &Alert, untils: &BTreeSet<Until>, host: &Host) -> Vec<Step> {
+    let Some(token) = &alert.token else { return Vec::new() };
+    let permit = |until: &Until| match until {
+        Until::Permitted { column, .. } => {
+            let command = host.command(&format!("tokens set {} {column}=\"...\"", called(token)));
+            let purpose = format!("if it may do that: all its {column}, and what this was");
+            Some((command, purpose.into()))
+        }
+        _ => None,
+    };
+    let mut steps: Vec<Step> = untils.iter().filter_map(permit).collect();
+    // A mute would hide what else the incident is.
+    let is_only = |of: &[Until]| untils.iter().all(|until| of.contains(until));
+    if is_only(&[Until::Mended, Until::Unmatched]) {
+        steps.extend(mute(alert, token, untils, host));
+    }
+    steps
+}
+
+/// Returns the command that stops such alerts of one principal from being mailed.
+fn mute(alert: &Alert, token: &TokenRef, untils: &BTreeSet<Until>, host: &Host) -> Option<Step> {
+    let (rule, principal) = (&alert.rule.name, &alert.principal);
+    let whom = if is_shell_word(principal) { principal.to_string() } else { token.id.to_string() };
+    let route = if is_exposure(alert) { route(alert)? } else { String::new() };
+    let command = format!("alerts mute --rule {rule} --principal {whom}{route} --reason \"...\"");
+    let purpose = if untils.contains(&Until::Unmatched) {
+        "if it is in order: not mailed for 30 days"
+    } else {
+        "if it cannot be fixed soon: not mailed for 30 days"
+    };
+    is_shell_word(rule).then(|| (host.command(&command), purpose.into()))
+}
+
+/// Returns whether an alert only says how a client sends its token, on one route: the next one may be worse.
+fn is_exposure(alert: &Alert) -> bool {
+    let is_of =
+        |fact: &str| ["url.", "referer.", "transport."].iter().any(|of| fact.starts_with(of));
+    !alert.facts.is_empty() && alert.facts.iter().all(|(fact, _)| is_of(fact))
+}
+
+/// Returns the option that limits a mute to the route of an alert, if a shell reads it as it is.
+fn route(alert: &Alert) -> Option<String> {
+    let is_quotable = |c: char| (c == ' ' || c.is_ascii_graphic()) && c != '\'';
+    let route = &alert.route;
+    let is_safe = Scope::is_route(route) && route.chars().all(is_quotable);
+    is_safe.then(|| format!(" --route '{route}'"))
+}
