@@ -15,6 +15,10 @@ use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "concurrent-use";
 
+/// What `concurrent.stranger` may be.
+const HERE: &str = "here";
+const THERE: &str = "there";
+
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
     about: "a known and an unknown place use the token in turns within half an hour",
@@ -25,6 +29,8 @@ pub(super) const DETECTOR: Detector = Detector {
         ),
         fact("concurrent.here", "country and network of this use"),
         fact("concurrent.there", "country and network of the other place"),
+        fact("concurrent.stranger", "which of the two is not known: here or there")
+            .one_of(&[HERE, THERE]),
         fact("concurrent.days", "active days on which known places took turns, faded"),
     ],
     judge: Usage(judge),
@@ -47,7 +53,10 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let here = name(place.country.map(|country| country.to_smolstr()), place.asn);
     let there = name(turn.country.map(|country| country.to_smolstr()), turn.network);
     // This use may be the owner's: the reader of an alert must know which of the two to look at.
-    let (known, unknown) = if turn.is_stranger_here { (&there, &here) } else { (&here, &there) };
+    let (known, unknown, stranger) = match turn.is_stranger_here {
+        true => (&there, &here, HERE),
+        false => (&here, &there, THERE),
+    };
     let within = match turn.minutes {
         0 => "a minute".to_owned(),
         minutes => counted(u32::try_from(minutes).unwrap_or(u32::MAX), "minute"),
@@ -62,6 +71,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     state(facts, "concurrent.minutes", Value::Int(turn.minutes));
     state(facts, "concurrent.here", Value::Text(here));
     state(facts, "concurrent.there", Value::Text(there));
+    state(facts, "concurrent.stranger", Value::Text(SmolStr::new_static(stranger)));
     state(facts, "concurrent.days", Value::Float(habit));
     usual(facts, "concurrent.minutes", Value::Float(params.window_minutes));
     because(facts, NAME, 0.0, text);

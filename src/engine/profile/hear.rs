@@ -42,6 +42,7 @@ impl Profile {
         (self.told_score, self.story) = (Voice::default(), None);
         for seen in &word.actors {
             let keys = seen.keys();
+            self.settle_turns(keys.network, keys.prefix);
             for value in values(&keys) {
                 if !self.tables.has(value.family, value.key) {
                     self.tables.see(value.family, value.key, self.day);
@@ -84,6 +85,7 @@ impl Profile {
             self.fix = None;
         }
         // Its return would be news.
+        self.settle_turns(keys.network, keys.prefix);
         self.forget_turns(keys.network, keys.prefix);
         for actor in self.actors.known_as(&keys) {
             (actor.days, actor.told) = (0, Voice::default());

@@ -297,6 +297,12 @@ impl Profile {
         })
     }
 
+    /// Forgets where a stranger was until now: a person has said who it was, and the owner's next use is not news.
+    pub(super) fn settle_turns(&mut self, network: Option<u32>, prefix: Option<u32>) {
+        let net = Net::of(network, prefix);
+        self.turns.recent.retain(|spot| !spot.is_strange || Some(spot.net) != net);
+    }
+
     /// Makes the turns of a network news again.
     pub(super) fn forget_turns(&mut self, network: Option<u32>, prefix: Option<u32>) {
         let net = Net::of(network, prefix);

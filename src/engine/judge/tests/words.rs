@@ -72,6 +72,31 @@ fn each_stranger_who_takes_turns_is_told_and_again_once_that_is_confirmed() {
 }
 
 #[test]
+fn after_a_word_about_a_stranger_the_owners_next_use_told_of_him_again() {
+    let at = |minute: i64| 20 * DAY + minute * MINUTE;
+    let past = (0..20).map(|n| own(1, n * DAY));
+    let theft: Vec<Usage> = past.chain([own(1, at(0)), stranger(1, at(2))]).collect();
+    let told = judged(&theft);
+    let n_turns = |verdict: Option<Verdict>, later: &[Usage]| {
+        let words =
+            verdict.map(|verdict| Word { at: START.plus(at(4)), ..word(&told, 1, verdict, 0) });
+        let usages: Vec<Usage> = theft.iter().chain(later).cloned().collect();
+        let books = judged_with(&usages, words.as_slice());
+        names(&books, told.alerts.len())
+            .into_iter()
+            .filter(|name| *name == "concurrent-use")
+            .count()
+    };
+    let next = [own(1, at(6))];
+    assert_eq!(n_turns(None, &next), 1);
+    assert_eq!(n_turns(Some(Verdict::Confirmed), &next), 0);
+    assert_eq!(n_turns(Some(Verdict::Expected), &next), 0);
+    let again = [own(1, at(6)), stranger(1, at(8)), own(1, at(9))];
+    assert_eq!(n_turns(Some(Verdict::Confirmed), &again), 1, "he came again");
+    assert_eq!(n_turns(Some(Verdict::Expected), &again), 0);
+}
+
+#[test]
 fn after_a_theft_was_confirmed_the_next_thief_was_not_told_for_a_day() {
     let next = Usage {
         client: Some("198.51.100.7".parse().unwrap()),
