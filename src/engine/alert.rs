@@ -292,6 +292,12 @@ impl Alert {
         self.rule.name == "unusual-use"
     }
 
+    /// Returns whether the alert is about the token, and not about its use: anybody could have been the next to use it.
+    #[must_use]
+    pub fn is_about_token(&self) -> bool {
+        matches!(self.rule.name.as_str(), "lifecycle" | "weak-token")
+    }
+
     /// Returns the weight of an alert, by which the heaviest is reported first: the worst level, then certain alerts,
     /// then likely ones.
     #[must_use]

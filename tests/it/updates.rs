@@ -144,15 +144,30 @@ fn what_came_after_the_first_mail_is_told_once_by_an_update() {
 fn a_rule_that_the_first_mail_had_no_room_to_name_is_told_by_an_update() {
     let start = midnight();
     let mut growing = Growing::at(start);
+    let rules: Vec<String> = (0..10).map(|n| format!("rule-{n}")).collect();
+    let mut rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    rules.push("unusual-use");
+    growing.grow(&rules, start);
+    growing.site.turn(start);
+    growing.site.turn(start.plus(6 * MINUTE));
+    assert_eq!(growing.n_told(), [11, 11]);
+    let update = growing.site.server.messages().pop().unwrap();
+    let text = String::from_utf8_lossy(&update.bytes).into_owned();
+    assert!(text.contains("unusual-use (high)"), "{text}");
+}
+
+#[test]
+fn a_rule_below_many_alerts_of_another_had_an_update_of_its_own() {
+    let start = midnight();
+    let mut growing = Growing::at(start);
     let mut rules = vec!["token-in-url"; 12];
     rules.push("unusual-use");
     growing.grow(&rules, start);
     growing.site.turn(start);
     growing.site.turn(start.plus(6 * MINUTE));
-    assert_eq!(growing.n_told(), [13, 13]);
-    let update = growing.site.server.messages().pop().unwrap();
-    let text = String::from_utf8_lossy(&update.bytes).into_owned();
-    assert!(text.contains("unusual-use (high)"), "{text}");
+    assert_eq!(growing.n_told(), [13]);
+    let mail = text(&growing.site.server.messages().pop().unwrap());
+    assert!(mail.contains("unusual-use (high): why"), "{mail}");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What a mail about an incident says is to be done: the commands to run next, and what each of them does.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::engine::alert::{Alert, Incident, TokenRef};
@@ -9,10 +8,8 @@ use crate::engine::mute::Scope;
 use crate::engine::reserved::Reserved;
 
 use super::Host;
+use super::page::Step;
 use super::safe::is_shell_word;
-
-/// A command, and what it is for.
-type Step = (String, Cow<'static, str>);
 
 /// Returns the commands to run next. Names that a shell would interpret are replaced by the token's id.
 pub(super) fn commands(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<Step> {

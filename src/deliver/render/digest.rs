@@ -9,7 +9,7 @@ use crate::engine::alert::Alert;
 use crate::engine::mute::EndedMute;
 use crate::engine::time::Timestamp;
 
-use super::page::{Page, Part};
+use super::page::{Page, Part, Step};
 use super::safe::{plain, safe_within};
 use super::{Context, Host, MAX_IDS, Mail, words};
 
@@ -23,6 +23,11 @@ const MAX_INCIDENTS: usize = 50;
 const MAX_MUTES: usize = 20;
 /// The longest value in a table, in characters.
 const MAX_CELL: usize = 48;
+
+/// The length of a time to the minute: `2026-11-23 17:10`.
+const MINUTES: usize = 16;
+/// Characters of an incident's id, `in_` and 10 digits: enough to identify one among millions.
+const SHORT_ID: usize = 13;
 
 /// The prefix of `day` in a digest that does not cover a day but what was found before a replay began; a time follows.
 pub const UNTIL: &str = "until ";
@@ -185,8 +190,8 @@ fn parts(digest: &Digest<'_>, groups: &[Group<'_>], host: &Host) -> Vec<Part> {
     };
     let is_whole = digest.n_alerts <= size(digest.alerts.len());
     let of_all = |whole, part| if is_whole { whole } else { part };
-    let head = vec!["Since", "Level", "Principal", "What", "From", "Alerts"];
-    let next = host.command("alerts list");
+    let head =
+        vec!["Since (UTC)", "Level", "Principal", "What", "Why", "From", "Alerts", "Incident"];
     vec![
         Part::Rows(of_all("By rule", "By rule (heaviest alerts only)"), top(rules, MAX_RULES)),
         Part::Rows(
@@ -195,8 +200,19 @@ fn parts(digest: &Digest<'_>, groups: &[Group<'_>], host: &Host) -> Vec<Part> {
         ),
         Part::Table("Incidents", head, rows, more),
         mutes(digest.mutes()),
-        Part::Commands("What to do", vec![(next, "all alerts, with their ids".into())]),
+        Part::Commands("What to do", commands(groups, host)),
     ]
+}
+
+/// Returns the commands about any of the incidents, each of which has an id, and that for the others.
+fn commands(groups: &[Group<'_>], host: &Host) -> Vec<Step> {
+    let of_one = [
+        ("alerts show INCIDENT", "all facts of an incident"),
+        ("alerts ack INCIDENT --expected", "if it was the owner; if not: --confirmed"),
+    ];
+    let of_one = of_one.into_iter().filter(|_| !groups.is_empty());
+    let all = [("alerts list", "all alerts, with their ids")];
+    of_one.chain(all).map(|(words, purpose)| (host.command(words), purpose.into())).collect()
 }
 
 /// Returns the incidents, most severe first, then by time.
@@ -222,15 +238,19 @@ fn groups(alerts: &[Alert]) -> Vec<Group<'_>> {
 
 fn row(group: &Group<'_>) -> Vec<String> {
     let alert = group.heaviest;
-    let place = words::place(&alert.place);
-    let from = place.or_else(|| alert.client.map(|client| client.to_string()));
+    let of_use = Some(alert).filter(|alert| !alert.is_about_token());
+    let place = of_use.and_then(|alert| words::place(&alert.place));
+    let from = place.or_else(|| Some(of_use?.client?.to_string()));
+    let reason = alert.reasons.first().map_or(&alert.reason, |reason| &reason.text);
     vec![
-        group.opened.to_words(),
+        group.opened.to_words().chars().take(MINUTES).collect(),
         alert.rule.level.to_string(),
         safe_within(&alert.principal, MAX_CELL),
         words::line(&group.alerts),
+        safe_within(reason, MAX_CELL),
         from.unwrap_or_default(),
         words::number(size(group.alerts.len())),
+        plain(&alert.incident, SHORT_ID),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::alert::{Alert, Incident, Level, TokenRef};
+use crate::engine::alert::{Alert, Incident, Level, TokenRef, Value};
 use crate::engine::registry::{Background, Mark};
 use crate::engine::reserved::Reserved;
 use crate::engine::time::SECOND;
@@ -109,11 +109,12 @@ fn is_update(incident: &Incident) -> bool {
 fn parts(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Vec<Part> {
     let mut parts = Vec::new();
     if is_update(incident) {
-        parts.push(Part::Items("New since the incident began", news(alerts)));
+        parts.push(Part::Items("New since the incident began", lines(&news(alerts))));
     }
     parts.push(Part::Rows("", who(incident, alerts, context)));
     if let Some(alert) = alerts.first() {
         parts.push(Part::Items("Why", reasons(alert)));
+        parts.push(Part::Items("Also", also(alert, alerts, is_update(incident))));
         parts.push(Part::Rows("What is usual", usual(alert)));
         let history = context.history.iter().map(|line| safe_within(line, MAX_REASON));
         parts.push(Part::Items("History", history.collect()));
@@ -124,30 +125,58 @@ fn parts(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Vec<Pa
     parts
 }
 
-/// Returns the rules that a mail about alerts names, the heaviest of them first.
+/// Returns the rules of which a mail about alerts says what they found.
 #[must_use]
 pub fn named(alerts: &[Alert]) -> BTreeSet<&str> {
-    alerts.iter().take(MAX_ALERTS).map(|alert| alert.rule.name.as_str()).collect()
+    of_rules(alerts).map(|alert| alert.rule.name.as_str()).collect()
+}
+
+/// Returns the heaviest alert of each rule, as many as a mail names.
+fn of_rules(alerts: &[Alert]) -> impl Iterator<Item = &Alert> {
+    let mut rules = BTreeSet::new();
+    alerts.iter().filter(move |alert| rules.insert(&alert.rule.name)).take(MAX_ALERTS)
+}
+
+/// Returns what other rules say first, if that is neither among the reasons of the heaviest alert nor news.
+fn also(heaviest: &Alert, alerts: &[Alert], is_update: bool) -> Vec<String> {
+    let news = if is_update { news(alerts) } else { Vec::new() };
+    let is_new = |alert: &Alert| news.iter().any(|other| other.rule.name == alert.rule.name);
+    let mut lines = Vec::new();
+    for alert in of_rules(alerts).skip(1).filter(|alert| !is_new(alert)) {
+        let reason = alert.reasons.first().map_or(&alert.reason, |reason| &reason.text);
+        if heaviest.reasons.iter().take(MAX_REASONS).all(|said| said.text != *reason) {
+            let rule = safe(&alert.rule.name);
+            lines.push(format!(
+                "{rule} ({}): {}",
+                alert.rule.level,
+                safe_within(reason, MAX_REASON)
+            ));
+        }
+    }
+    lines
 }
 
 /// Returns the alerts after the first that added a rule or raised the level, latest first.
-fn news(alerts: &[Alert]) -> Vec<String> {
+fn news(alerts: &[Alert]) -> Vec<&Alert> {
     let mut by_time: Vec<&Alert> = alerts.iter().collect();
     by_time.sort_by_key(|alert| alert.time);
     let (mut rules, mut level) = (BTreeSet::new(), Level::Informational);
-    let mut news = Vec::new();
-    for alert in by_time {
+    by_time.retain(|alert| {
         let is_new = rules.insert(&alert.rule.name) | (level < alert.rule.level);
         level = level.max(alert.rule.level);
-        if is_new {
-            let (time, rule) = (alert.time.to_words(), safe(&alert.rule.name));
-            let reason = safe_within(&alert.reason, MAX_REASON);
-            news.push(format!("{time}  {rule} ({}): {reason}", alert.rule.level));
-        }
-    }
-    let mut later: Vec<String> = news.into_iter().skip(1).rev().collect();
-    later.truncate(MAX_ALERTS);
-    later
+        is_new
+    });
+    by_time.into_iter().skip(1).rev().take(MAX_ALERTS).collect()
+}
+
+/// Prints each alert: `2026-11-23 17:10:33 UTC  unusual-use (high): country NG, never seen in 41 active days`.
+fn lines(alerts: &[&Alert]) -> Vec<String> {
+    let line = |alert: &&Alert| {
+        let (time, rule) = (alert.time.to_words(), safe(&alert.rule.name));
+        let reason = safe_within(&alert.reason, MAX_REASON);
+        format!("{time}  {rule} ({}): {reason}", alert.rule.level)
+    };
+    alerts.iter().map(line).collect()
 }
 
 /// Returns the rows that state who, when, from where and with what.
@@ -171,11 +200,12 @@ fn who(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Vec<(Str
         if alert.is_forgeable { " (forgeable: taken from X-Forwarded-For)" } else { "" };
     let address = alert.client.map(|client| format!("{client}{forgeable}"));
     let from: Vec<String> = address.into_iter().chain(place).collect();
+    let from = from.join(", ") + &elsewhere(alert);
     let route = (!alert.route.is_empty()).then(|| safe(&alert.route));
     let known = [
         ("Token", alert.token.as_ref().map(token)),
         ("When", Some(when)),
-        ("From", (!from.is_empty()).then(|| from.join(", "))),
+        ("From", (!from.is_empty()).then_some(from)),
         ("Network", words::network(&alert.place)),
         ("Client", words::client(&alert.agent)),
         ("Request", route),
@@ -186,6 +216,19 @@ fn who(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Vec<(Str
     let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     rows.extend(known);
     rows
+}
+
+/// Says where the stranger is, if two places took turns and this use is the owner's.
+fn elsewhere(alert: &Alert) -> String {
+    let text = |fact: &str| match alert.facts.get(fact) {
+        Some(Value::Text(text)) => Some(text),
+        _ => None,
+    };
+    let is_there = text("concurrent.stranger").is_some_and(|place| place == "there");
+    let there = text("concurrent.there").filter(|_| is_there);
+    there.map_or_else(String::new, |there| {
+        format!(" (the known place; the unknown one: {})", safe(there))
+    })
 }
 
 /// Returns the rows from the registry: whom to ask, and what is registered about the token.
@@ -255,14 +298,15 @@ fn more(n_all: usize, n_shown: usize) -> Option<String> {
 /// Returns the table of the incident's alerts, if there are several.
 fn others(incident: &Incident, alerts: &[Alert]) -> Option<Part> {
     let row = |alert: &Alert| {
-        let client = alert.client.map(|client| client.to_string()).unwrap_or_default();
-        let country = alert.place.country.map(|country| country.to_string()).unwrap_or_default();
+        let of_use = Some(alert).filter(|alert| !alert.is_about_token());
+        let client = of_use.and_then(|alert| alert.client);
+        let country = of_use.and_then(|alert| alert.place.country);
         vec![
             alert.time.to_words(),
             alert.rule.level.to_string(),
             safe_within(&alert.rule.name, MAX_CELL),
-            client,
-            country,
+            client.map(|client| client.to_string()).unwrap_or_default(),
+            country.map(|country| country.to_string()).unwrap_or_default(),
             safe_within(&alert.route, MAX_CELL),
         ]
     };

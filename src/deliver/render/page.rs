@@ -27,6 +27,9 @@ pub(super) struct Page {
     pub(super) foot: String,
 }
 
+/// A command, and what it is for.
+pub(super) type Step = (String, Cow<'static, str>);
+
 /// A section, with its title.
 #[derive(Debug)]
 pub(super) enum Part {
@@ -35,7 +38,7 @@ pub(super) enum Part {
     /// One line each.
     Items(&'static str, Vec<String>),
     /// Commands, and the purpose of each.
-    Commands(&'static str, Vec<(String, Cow<'static, str>)>),
+    Commands(&'static str, Vec<Step>),
     /// Columns, rows, and a last line for what did not fit.
     Table(&'static str, Vec<&'static str>, Vec<Vec<String>>, Option<String>),
 }

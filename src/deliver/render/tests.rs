@@ -248,6 +248,70 @@ fn what_the_registry_or_a_rule_of_the_site_forbids_was_said_to_be_learned() {
 }
 
 #[test]
+fn where_the_stranger_is_was_not_said_at_the_owners_use() {
+    let text = |text: &str| Value::Text(text.into());
+    let turns = |stranger| {
+        let facts = [
+            ("concurrent.here", text("DE (AS64496)")),
+            ("concurrent.there", text("SG (AS64999)")),
+            ("concurrent.stranger", text(stranger)),
+        ];
+        told(&facts, &[]).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let from = "From 203.0.113.7, Lagos, NG";
+    let both = format!("{from} (the known place; the unknown one: SG (AS64999)) Network");
+    assert!(turns("there").contains(&both), "{}", turns("there"));
+    assert!(turns("here").contains(&format!("{from} Network")), "{}", turns("here"));
+}
+
+/// An alert of the sample incident, with the sentence of another rule.
+fn rides(rule: &str, level: Level, text: &str) -> Alert {
+    let mut alert = Alert { reason: text.into(), ..sample::earlier() };
+    (alert.rule.name, alert.rule.level) = (rule.into(), level);
+    alert.reasons.truncate(1);
+    alert.reasons[0].text = text.into();
+    alert
+}
+
+#[test]
+fn what_a_milder_rule_says_was_told_by_no_mail() {
+    let scope = "accepted for DELETE /v1/items/{id}, which none of its scopes permits: read";
+    let end = "expires in 12 days, and has no successor in the registry";
+    let alerts = [
+        sample::alert(),
+        rides("scope-violation", Level::Medium, scope),
+        rides("scope-violation", Level::Medium, "a further one"),
+        sample::earlier(),
+        rides("lifecycle", Level::Low, end),
+    ];
+    let text = incident(&sample::incident(), &alerts, &context(&[])).text;
+    let also = format!(
+        "\nAlso\n  scope-violation (medium): accepted for DELETE /v1/items/{{id}}, which none of\n  \
+         its scopes permits: read\n  lifecycle (low): {end}\n\n"
+    );
+    assert!(text.contains(&also), "{text}");
+    let row = text.lines().find(|line| line.contains("  lifecycle  ")).unwrap();
+    assert!(!row.contains("203.0.113.7") && !row.contains("NG"), "{row}");
+    let later = Incident { revision: 2, ..sample::incident() };
+    let told = [sample::alert(), Alert { time: NOW, ..rides("lifecycle", Level::Low, end) }];
+    for alerts in [&alerts[..], &told] {
+        let update = incident(&later, alerts, &context(&[])).text;
+        let update = update.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(update.matches(end).count(), 1, "{update}");
+    }
+    assert!(!mail().text.contains("\nAlso\n"), "the new country is under Why");
+}
+
+#[test]
+fn a_mail_names_a_rule_that_many_alerts_of_another_kept_out_of_its_table() {
+    let mut alerts = vec![sample::alert(); 12];
+    alerts.push(rides("lifecycle", Level::Low, "expires in 12 days"));
+    assert_eq!(named(&alerts), BTreeSet::from(["unusual-use", "lifecycle"]));
+    let text = incident(&sample::incident(), &alerts, &context(&[])).text;
+    assert!(text.contains("\nAlso\n  lifecycle (low): expires in 12 days\n"), "{text}");
+}
+
+#[test]
 fn long_lists_end_with_how_many_are_missing() {
     let mut alert = sample::alert();
     alert.evidence = vec![alert.evidence[0]; 8];
@@ -359,6 +423,31 @@ fn what_a_score_consists_of_hid_a_rule_in_the_line_of_a_digest() {
     let text = digest(&of, &context(&[])).text;
     assert!(text.contains("  a, b, c, unusual use  "), "{text}");
     assert_eq!(listed(&alerts, &alerts), BTreeSet::from(["in".into()]));
+}
+
+#[test]
+fn a_digest_did_not_say_what_happened_nor_how_to_answer() {
+    let client = "client Firefox, never seen in 12 active days";
+    let end = "expires in 12 days, and has no successor in the registry";
+    let named = |incident: &str, alert| Alert { incident: incident.into(), ..alert };
+    let alerts = [
+        named("in_00112233445566aa", rides("new-client", Level::Low, client)),
+        named("in_ffeeddccbbaa9988", rides("lifecycle", Level::Low, end)),
+    ];
+    let bundle = Bundle::Daily { day: "2026-11-23", mutes: &[] };
+    let of = Digest { id: "d", bundle, alerts: &alerts, n_alerts: 2, n_incidents: 2 };
+    let text = digest(&of, &context(&[])).text;
+    let row = |what: &str| {
+        let row = text.lines().find(|line| line.contains(what)).unwrap();
+        row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>()
+    };
+    let since = "2026-11-23 17:00";
+    let first = ["low", "ci-deploy", "new client", client, "Lagos, NG", "1", "in_0011223344"];
+    assert_eq!(row("Firefox"), [&[since], &first[..]].concat());
+    let cut = "expires in 12 days, and has no successor in the ...";
+    let second = ["low", "ci-deploy", "lifecycle", cut, "1", "in_ffeeddccbb"];
+    assert_eq!(row("expires"), [&[since], &second[..]].concat());
+    assert!(text.contains("  tokenwatch alerts ack INCIDENT --expected\n"), "{text}");
 }
 
 #[test]
