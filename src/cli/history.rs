@@ -31,7 +31,10 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let now = now();
     let (since, until) = when::window(options.since.as_deref(), options.until.as_deref(), now)?;
     let reader = state::reader(&context.site)?;
-    let who = state::known(&context.site, &reader, &options.token)?;
+    let mut who = state::known(&context.site, &reader, &options.token)?;
+    if options.principal {
+        who = state::principal_of(&reader, who, now)?;
+    }
     let history = reader.history(&who, since, until, now)?;
     let printer = &mut context.printer;
     if printer.is_json() {

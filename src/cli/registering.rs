@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::bail;
 use serde_json::{Value as Json, json};
 
-use crate::cli::args::{Global, TokensAdd, TokensMark};
+use crate::cli::args::{Global, TokensAdd, TokensMark, TokensSet};
 use crate::cli::exit::usage;
 use crate::cli::print::{self, Printer};
 use crate::cli::registry::{self, read_registry};
@@ -108,23 +108,22 @@ fn marks_taken_back(changed: &Changed) -> Vec<&'static str> {
 const OF_ONE: [&str; 7] =
     ["issued_at", "expires_at", "revoked_at", "rotated_to", "rotated_at", "decoy", "leaked_at"];
 
-pub(super) fn set(
-    context: &mut Context,
-    token: &str,
-    columns: &[String],
-    extent: Extent,
-) -> anyhow::Result<()> {
+pub(super) fn set(context: &mut Context, options: &TokensSet) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
+    let TokensSet { token, columns, principal, all } = options;
     state::expect_database_for(site, token)?;
     let changes = changes(columns, &site.key()?)?;
     let mut store = site.store()?;
-    let who = state::meant(site, &store, token)?;
+    let now = now();
+    let mut who = state::meant(site, &store, token)?;
+    if *principal {
+        who = state::principal_of(&store, who, now)?;
+    }
     if changes.has("name") && !has_token(&store, &who)? {
         bail!("{} is registered by its name, which cannot change", print::safe(state::name(&who)));
     }
-    let now = now();
     let is_of_one = OF_ONE.iter().any(|column| changes.has(column));
-    let extent = if is_of_one { extent } else { Extent::All };
+    let extent = if is_of_one { (*all).into() } else { Extent::All };
     let tokens = several::meant(&store, who, extent, now, |_| false)?;
     let mut rows = Vec::new();
     for who in &tokens {
@@ -216,7 +215,10 @@ pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> a
     state::refuse_secret_in("note", &options.note)?;
     state::expect_database_for(site, &options.token)?;
     let mut store = site.store()?;
-    let who = state::meant(site, &store, &options.token)?;
+    let mut who = state::meant(site, &store, &options.token)?;
+    if options.principal {
+        who = state::principal_of(&store, who, now)?;
+    }
     let tokens = several::meant(&store, who, options.all.into(), now, |row| mark.holds(row, now))?;
     let note = options.note.as_str();
     let mut rows = Vec::new();

@@ -409,7 +409,8 @@ fn mark(context: &mut Context, found: BTreeMap<TokenId, (Known, String)>) -> any
             print::say(format_args!("{id}: marked as leaked"));
             continue;
         }
-        let options = TokensMark { token: id.to_string(), at: None, note, all: false };
+        let options =
+            TokensMark { token: id.to_string(), at: None, note, principal: false, all: false };
         registering::mark(context, &options, Mark::Leaked)?;
     }
     Ok(())

@@ -131,6 +131,18 @@ pub(super) fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::
     }
 }
 
+/// Returns the principal of a token, if that is another name than its own id.
+pub(super) fn principal_of(reader: &Reader, who: Who, now: Timestamp) -> anyhow::Result<Who> {
+    let Who::Token(id) = who else { return Ok(who) };
+    // Only its totals: there is no activity after now.
+    let found = reader.history(&who, Some(now), None, now)?.tokens.into_iter().next();
+    match found {
+        Some(token) if token.principal != id.to_string() => Ok(Who::Principal(token.principal)),
+        Some(_) => Ok(who),
+        None => Err(usage(format!("nothing is known about the token {id}"))),
+    }
+}
+
 /// Returns whether a name may be that of an unknown principal: a whole id, or its own statement.
 fn is_new(name: &str) -> bool {
     name.parse::<TokenId>().is_ok() || is_identity(name)

@@ -25,9 +25,7 @@ pub(super) fn run(context: &mut Context, options: &Tokens) -> anyhow::Result<Exi
         Tokens::Show { token } => show(context, token),
         Tokens::Add(options) => registering::add(context, options),
         Tokens::Import { file } => registering::import(context, file),
-        Tokens::Set { token, columns, all } => {
-            registering::set(context, token, columns, (*all).into())
-        }
+        Tokens::Set(options) => registering::set(context, options),
         Tokens::Revoke(options) => registering::mark(context, options, Mark::Revoked),
         Tokens::Leak(options) => registering::mark(context, options, Mark::Leaked),
         Tokens::Decoy(options) => registering::mark(context, options, Mark::Decoy),

@@ -279,6 +279,36 @@ fn a_mark_on_a_principal_did_not_say_how_many_tokens_it_is_about() {
     assert_eq!(told["tokens"], 2, "{told}");
 }
 
+#[test]
+fn the_commands_of_a_mail_reached_one_of_a_users_tokens() {
+    let home = Home::new("");
+    for n in 1..=2 {
+        let password = format!("ann:secret-of-ann-{n}");
+        let basic = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, password);
+        use_with(&home, &format!("0{n}:13:07"), "84.150.1.9", &format!("Basic {basic}"));
+    }
+    let token = first(&home, &["tokens", "list", "--json"]);
+    let id = token["token"]["id"].as_str().expect("an id");
+    assert!(!home.print(&["history", id]).contains("2 tokens"));
+    let all = home.print(&["history", id, "--principal"]);
+    assert!(all.starts_with("basic:ann: 2 tokens, 2 requests\n"), "{all}");
+    let set = home.print(&["tokens", "set", id, "--principal", "owner=ann"]);
+    assert_eq!(set, "basic:ann: changed\n");
+    let revoked = home.print(&["tokens", "revoke", id, "--principal"]);
+    assert!(revoked.starts_with("basic:ann: revoked since "), "{revoked}");
+    assert!(revoked.contains("about all 2 tokens of it, and those issued from now on"));
+    // A token of no other name is its own principal.
+    use_at(&home, "04:13:07", "84.150.1.9", OLD);
+    let own = home.output_with(&["tokens", "id"], OLD).stdout;
+    let own = String::from_utf8(own).expect("UTF-8");
+    let own = own.trim();
+    let revoked = home.print(&["tokens", "revoke", own, "--principal"]);
+    assert!(revoked.starts_with(&format!("{own}: revoked since ")), "{revoked}");
+    let strange = format!("tw1_{}", "0".repeat(32));
+    let (error, code) = refused(&home, &["tokens", "revoke", &strange, "--principal"]);
+    assert!(code == Some(2) && error.contains("nothing is known about the token"), "{error}");
+}
+
 /// A home where `sue` has a token in use and its successor, which nobody has used yet; with their ids.
 fn rotated() -> (Home, [String; 2]) {
     let home = Home::new("");

@@ -241,16 +241,7 @@ pub enum Tokens {
     /// An empty value clears its column, which undoes a mark: `leaked_at= revoked_at= decoy=`. To mark a token as
     /// rotated, name its successor with `rotated_to=`, and give `rotated_at=TIME` if that was not just now;
     /// `rotated_at= rotated_to=` undoes it.
-    Set {
-        /// A name, an id or its first characters, or - to read the secret from standard input.
-        token: String,
-        /// Registry columns with their new values.
-        #[arg(value_name = "COLUMN=VALUE", required = true)]
-        columns: Vec<String>,
-        /// Allow columns of a single token (`expires_at`, `revoked_at`, ...) to be set on every token of that name.
-        #[arg(long)]
-        all: bool,
-    },
+    Set(TokensSet),
     /// Mark a token as revoked and alert on any later use. Reports whether it was used since.
     ///
     /// To undo: `tokens set TOKEN revoked_at=`
@@ -331,6 +322,22 @@ pub struct TokensAdd {
     pub columns: Vec<String>,
 }
 
+/// Options of `tokens set`.
+#[derive(Debug, Args)]
+pub struct TokensSet {
+    /// A name, an id or its first characters, or - to read the secret from standard input.
+    pub token: String,
+    /// Registry columns with their new values.
+    #[arg(value_name = "COLUMN=VALUE", required = true)]
+    pub columns: Vec<String>,
+    /// Mean the principal of that token, such as the user of a JWT.
+    #[arg(long)]
+    pub principal: bool,
+    /// Allow columns of a single token (`expires_at`, `revoked_at`, ...) to be set on every token of that name.
+    #[arg(long)]
+    pub all: bool,
+}
+
 /// Options of `tokens revoke`, `leak`, `decoy`.
 #[derive(Debug, Args)]
 pub struct TokensMark {
@@ -342,6 +349,9 @@ pub struct TokensMark {
     /// Why, where, who.
     #[arg(long, default_value = "")]
     pub note: String,
+    /// Mark the principal of that token, such as the user of a JWT: all its tokens, and those issued from now on.
+    #[arg(long)]
+    pub principal: bool,
     /// If several tokens share the name, mark every one that is not marked yet. Without --all there must be exactly
     /// one.
     #[arg(long)]
@@ -370,6 +380,9 @@ pub struct Who {
 pub struct History {
     /// A name, an id or its first characters, or - to read the secret from standard input.
     pub token: String,
+    /// Show all tokens of the principal of that token, such as the user of a JWT.
+    #[arg(long)]
+    pub principal: bool,
     /// Only from this time on: 2h, yesterday, 2026-03-02 (days begin at midnight UTC), RFC 3339, or as printed.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
