@@ -20,6 +20,7 @@ use crate::engine::secret::{Secret, TokenId};
 use crate::engine::shape;
 use crate::engine::time::Timestamp;
 use crate::engine::token::is_ever_found;
+use crate::engine::usage::Identity;
 use crate::engine::visible;
 use crate::store::{Found, Reader, StoreError, TokenFilter, Who, backed_up};
 
@@ -38,9 +39,6 @@ const MAX_COMPARED: u32 = 10_000;
 
 /// The kind of a token that is the id of a key, not the key: the latter is never sent.
 const AWS_KEY_ID: &str = "aws-access-key";
-
-/// Prefixes of principals that state their own identity.
-const IDENTITIES: [&str; 3] = ["jwt:", "basic:", "aws:"];
 
 /// Opens the database for reading; works while the daemon writes.
 pub(super) fn reader(site: &Site) -> anyhow::Result<Reader> {
@@ -113,7 +111,7 @@ pub(super) fn meant(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<
 
 /// Returns whether a principal's name is its own statement: `jwt:ISS:SUB` and the like.
 pub(super) fn is_identity(name: &str) -> bool {
-    IDENTITIES.iter().any(|start| start.len() < name.len() && name.starts_with(start))
+    Identity::is_name(name)
 }
 
 /// Returns the named principal, or that of the named token. One that states its own identity need not be known yet; any

@@ -181,6 +181,17 @@ pub enum Identity {
     Aws(SmolStr),
 }
 
+impl Identity {
+    /// How the names begin that tokens state.
+    const PREFIXES: [&str; 3] = ["jwt:", "basic:", "aws:"];
+
+    /// Returns whether a principal's name is its own statement: `jwt:ISS:SUB` and the like.
+    #[must_use]
+    pub fn is_name(name: &str) -> bool {
+        Self::PREFIXES.iter().any(|start| start.len() < name.len() && name.starts_with(start))
+    }
+}
+
 /// `jwt:ISS:SUB`, `basic:USER`, `aws:KEYID`.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -225,7 +225,30 @@ fn names(seen: &Sighting, families: Families) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::alert::Value;
     use crate::engine::time::Timestamp;
+
+    #[test]
+    fn what_the_registry_forbids_was_said_to_be_known_and_nothing_else() {
+        let told = |rule: &str, facts: &[&str]| {
+            let named = |fact: &&str| (SmolStr::new(fact), Value::Bool(true));
+            let mut alert = Alert { facts: facts.iter().map(named).collect(), ..Alert::default() };
+            alert.rule.name = rule.into();
+            again(&[alert], "ci bot")
+        };
+        let pinned = told("new-country", &["pinned.country", "unusual.country"]);
+        let permit = "to permit it: `tokens set 'ci bot' countries=...`, with all its countries and what this was";
+        let outside = "use from outside its registered countries is reported again";
+        assert_eq!(pinned, [outside, permit]);
+        assert_eq!(
+            told("token-in-url", &["url.route"]),
+            ["such use of the token is reported again"]
+        );
+        let own = told("night-shift", &["new.client"]);
+        let mute = "to have no mail of it: `alerts mute --principal 'ci bot' --rule RULE`";
+        assert_eq!(own, ["what a rule of your own matches is reported again", mute]);
+        assert!(told("new-client", &["new.client"]).is_empty());
+    }
 
     #[test]
     fn of_many_tokens_it_is_said_what_is_watched_and_what_to_do_for_each() {

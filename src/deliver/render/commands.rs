@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::alert::{Alert, Incident, TokenRef};
+use crate::engine::alert::{Alert, Incident, TokenRef, Value};
 use crate::engine::detect::Until;
 use crate::engine::mute::Scope;
+use crate::engine::posture::Kind;
 use crate::engine::reserved::Reserved;
+use crate::engine::usage::Identity;
 
 use super::Host;
 use super::page::Step;
@@ -15,8 +17,10 @@ use super::safe::is_shell_word;
 pub(super) fn commands(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<Step> {
     let mut commands = Vec::new();
     let heaviest = alerts.first();
-    if let Some(token) = heaviest.and_then(|alert| alert.token.as_ref()) {
-        commands.extend(on_token(token, alerts, host));
+    if let Some(alert) = heaviest {
+        let token = alert.token.as_ref();
+        commands.extend(token.into_iter().flat_map(|token| on_token(alert, token, alerts, host)));
+        commands.extend(who(alert, host));
     }
     if heaviest.is_some_and(is_about_log) {
         let check = "the format each log is read in, and the first line that does not fit";
@@ -38,29 +42,66 @@ fn is_about_log(alert: &Alert) -> bool {
     matches!(Reserved::parse(&alert.principal), Some(Reserved::Log(_)))
 }
 
-/// Returns the commands about the token of the heaviest alert.
-fn on_token(token: &TokenRef, alerts: &[Alert], host: &Host) -> Vec<Step> {
-    let history = host.command(&format!("history {}", called(token)));
-    let mut commands = vec![(history, "everything this token did".into())];
+/// Returns what is to be mended about the tokens of alerts, the worst first, in the words of an audit.
+pub(super) fn mend(alerts: &[Alert]) -> Vec<String> {
+    let found: BTreeSet<Kind> = alerts.iter().filter_map(Kind::of_alert).collect();
+    found.into_iter().map(|kind| format!("{}: {}", kind.as_str(), kind.remedy())).collect()
+}
+
+/// Returns the commands about the token of the heaviest alert, and about its principal.
+fn on_token(alert: &Alert, token: &TokenRef, alerts: &[Alert], host: &Host) -> Vec<Step> {
+    let called = called(alert, token);
+    let whose = if called.ends_with(WHOLE) { "its principal" } else { "this token" };
+    let history = host.command(&format!("history {called}"));
+    let mut commands = vec![(history, format!("everything {whose} did").into())];
     let is_of_it = |alert: &&Alert| alert.token.as_ref().is_some_and(|of| of.id == token.id);
-    if !alerts.iter().filter(is_of_it).any(is_about_end) {
-        commands.push((
-            host.command(&format!("tokens revoke {}", token.id)),
-            "after you revoke it at its issuer: later use raises an alert".into(),
-        ));
+    if alerts.iter().filter(is_of_it).any(is_about_end) {
+        return commands;
     }
+    // The tokens of a name end one by one; those that state their principal come and go by the hour.
+    let (extent, purpose) = match Identity::is_name(&alert.principal) {
+        true => {
+            (WHOLE, "after you lock it out at its issuer: later use of its tokens raises an alert")
+        }
+        false => ("", "after you revoke it at its issuer: later use raises an alert"),
+    };
+    let revoke = host.command(&format!("tokens revoke {}{extent}", token.id));
+    commands.push((revoke, purpose.into()));
     commands
 }
 
-/// Returns what a command calls a token.
-fn called(token: &TokenRef) -> String {
-    if is_shell_word(&token.name) { token.name.to_string() } else { token.id.to_string() }
+/// Widens a token's id to its principal. What a token states of that must not stand in a command.
+const WHOLE: &str = " --principal";
+
+/// Returns what commands call the principal of an alert.
+fn called(alert: &Alert, token: &TokenRef) -> String {
+    let id = token.id.to_string();
+    if is_shell_word(&token.name) {
+        token.name.to_string()
+    } else if alert.principal == id {
+        id
+    } else {
+        id + WHOLE
+    }
 }
 
-/// Returns whether an alert is about a token that is revoked already, or about a decoy, which gives access to nothing.
+/// Returns the command that shows what else was used from the address of an alert, unless that is the owner's.
+fn who(alert: &Alert, host: &Host) -> Option<Step> {
+    let client = alert.client.filter(|_| !alert.is_about_token() && !is_of_owner(alert))?;
+    Some((host.command(&format!("who {client}")), "which tokens were used from there".into()))
+}
+
+/// Returns whether two places took turns, and the alert's use is from the known one.
+pub(super) fn is_of_owner(alert: &Alert) -> bool {
+    let stranger = alert.facts.get("concurrent.stranger");
+    matches!(stranger, Some(Value::Text(place)) if place == "there")
+}
+
+/// Returns whether an alert is about a token that has ended already, or about a decoy, which gives access to nothing.
 /// That says nothing about the principal's other tokens: a thief may try an old one beside one that works.
 fn is_about_end(alert: &Alert) -> bool {
-    ["revoked.seconds", "dead.seconds", "decoy.used"].iter().any(|fact| alert.facts.contains(fact))
+    let ends = ["revoked.seconds", "expired.seconds", "dead.seconds", "decoy.used"];
+    ends.iter().any(|fact| alert.facts.contains(fact))
 }
 
 /// Returns the commands that record a verdict, and what each of them does. A log or a source has no baseline that could
@@ -100,7 +141,8 @@ fn until_then(alert: &Alert, untils: &BTreeSet<Until>, host: &Host) -> Vec<Step>
     let Some(token) = &alert.token else { return Vec::new() };
     let permit = |until: &Until| match until {
         Until::Permitted { column, .. } => {
-            let command = host.command(&format!("tokens set {} {column}=\"...\"", called(token)));
+            let command =
+                host.command(&format!("tokens set {} {column}=\"...\"", called(alert, token)));
             let purpose = format!("if it may do that: all its {column}, and what this was");
             Some((command, purpose.into()))
         }

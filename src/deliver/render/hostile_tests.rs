@@ -60,7 +60,7 @@ fn commands_cannot_carry_what_a_shell_would_read() {
     alert.token.as_mut().unwrap().name = "`id`; rm -rf /".into();
     let text = incident(&hostile, &[alert], &context(&[])).text;
     let commands = text.lines().filter(|line| line.trim_start().starts_with("tokenwatch "));
-    assert!(commands.clone().count() == 2, "{text}");
+    assert!(commands.clone().count() == 3, "{text}");
     for command in commands {
         assert!(!command.contains(['$', '`', ';']), "{command}");
     }

@@ -7,7 +7,7 @@ use crate::engine::registry::{Background, Mark};
 use crate::engine::reserved::Reserved;
 use crate::engine::time::SECOND;
 
-use super::commands::commands;
+use super::commands::{commands, is_of_owner, mend};
 use super::page::{Page, Part};
 use super::safe::{plain, safe, safe_within};
 use super::{Context, MAX_IDS, Mail, words};
@@ -121,6 +121,7 @@ fn parts(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Vec<Pa
         parts.push(Part::Items("Evidence (file and offset in bytes)", evidence(alert, context)));
     }
     parts.extend(others(incident, alerts));
+    parts.push(Part::Items("What to mend", mend(alerts)));
     parts.push(Part::Commands("What to do", commands(incident, alerts, context.host)));
     parts
 }
@@ -220,15 +221,12 @@ fn who(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Vec<(Str
 
 /// Says where the stranger is, if two places took turns and this use is the owner's.
 fn elsewhere(alert: &Alert) -> String {
-    let text = |fact: &str| match alert.facts.get(fact) {
-        Some(Value::Text(text)) => Some(text),
-        _ => None,
-    };
-    let is_there = text("concurrent.stranger").is_some_and(|place| place == "there");
-    let there = text("concurrent.there").filter(|_| is_there);
-    there.map_or_else(String::new, |there| {
-        format!(" (the known place; the unknown one: {})", safe(there))
-    })
+    match alert.facts.get("concurrent.there") {
+        Some(Value::Text(there)) if is_of_owner(alert) => {
+            format!(" (the known place; the unknown one: {})", safe(there))
+        }
+        _ => String::new(),
+    }
 }
 
 /// Returns the rows from the registry: whom to ask, and what is registered about the token.

@@ -4,6 +4,8 @@
 //! a log at all: the level, the names of rules, and a registered name of letters and digits, else the token's id.
 
 mod commands;
+#[cfg(test)]
+mod commands_tests;
 mod digest;
 #[cfg(test)]
 mod hostile_tests;

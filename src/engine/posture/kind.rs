@@ -1,6 +1,6 @@
 //! The findings that there are: a closed list, with what to do about each.
 
-use crate::engine::alert::Level;
+use crate::engine::alert::{Alert, Level, Value};
 
 /// What may be wrong with a token. The worst come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,6 +144,29 @@ impl Kind {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Returns what an alert says is to be mended, whoever used the token.
+    #[must_use]
+    pub fn of_alert(alert: &Alert) -> Option<Self> {
+        let is = |fact: &str, words: &[&str]| match alert.facts.get(fact) {
+            Some(Value::Text(text)) => words.contains(&text.as_str()),
+            _ => false,
+        };
+        match alert.rule.name.as_str() {
+            "leaked-token-used"
+                if alert.facts.get("leaked.accepted") == Some(&Value::Bool(false)) =>
+            {
+                Some(Self::LeakedNotRevoked)
+            }
+            "leaked-token-used" => Some(Self::LeakedInUse),
+            "mfa-missing" => Some(Self::NoMfa),
+            "lifecycle" if is("lifecycle.what", &["expires", "expires-soon"]) => {
+                Some(Self::ExpiresSoon)
+            }
+            "lifecycle" => Some(Self::LongLived),
+            rule => Self::of_rule(rule),
+        }
     }
 
     /// Returns what the alerts of a rule say about their token.
