@@ -117,10 +117,10 @@ fn full(
     if stats.waiting == 0 {
         return Ok(None);
     }
-    let whole = reader.full_until(config.max_per_hour, now)?;
+    let whole = reader.full_until(config.max_per_hour, 0, now)?;
     let is_lesser = stats.critical < stats.waiting;
-    let share = if is_lesser { Rules::reserve(config.max_per_hour) } else { 0 };
-    let until = reader.full_until(config.max_per_hour.saturating_sub(share), now)?;
+    let reserve = if is_lesser { Rules::reserve(config.max_per_hour) } else { 0 };
+    let until = reader.full_until(config.max_per_hour, reserve, now)?;
     Ok(until.map(|until| Full { until, has_room_for_critical: whole.is_none() }))
 }
 

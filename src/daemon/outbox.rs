@@ -130,7 +130,7 @@ impl Pump {
         now: Timestamp,
     ) -> Result<Vec<&'a Outgoing>, StoreError> {
         let mut room = self.room(now)?;
-        let reserve = self.reserve();
+        let mut reserve = self.reserve(now)?;
         let n_critical = incidents.iter().filter(|mail| mail.is_critical).count();
         let has_room_for_critical = n_critical <= room;
         let mut told = None;
@@ -156,6 +156,7 @@ impl Pump {
                 continue;
             }
             room -= 1;
+            reserve = reserve.saturating_sub(usize::from(mail.is_critical));
             told.as_mut().map(|told| told.insert(mail.rule.clone()));
             if self.send_one(mail, now)? == Tried::InVain {
                 failed.insert(mail.principal.clone());
@@ -171,9 +172,16 @@ impl Pump {
         Ok(usize::try_from(room).unwrap_or(usize::MAX))
     }
 
-    /// Returns how much of the room is for critical mails only.
-    fn reserve(&self) -> usize {
-        usize::try_from(Rules::reserve(self.rules.max_per_hour)).unwrap_or(0)
+    /// Returns how much of the room is for critical mails only: those of the hour used their own share first.
+    fn reserve(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let n_critical = self.store.critical_since(now.plus(-HOUR), now)?;
+        let left = u64::from(self.share()).saturating_sub(n_critical);
+        Ok(usize::try_from(left).unwrap_or(0))
+    }
+
+    /// Returns how many mails of an hour are for critical alerts only.
+    const fn share(&self) -> u32 {
+        Rules::reserve(self.rules.max_per_hour)
     }
 
     /// Returns whether the mails beyond the cap are sent now, as one: at most once an hour, across restarts.
@@ -189,8 +197,9 @@ impl Pump {
     fn room_for_repeats(&self, now: Timestamp) -> Result<usize, StoreError> {
         let n_repeated = self.store.repeated_since(now.plus(-HOUR), now)?;
         let n_repeated = usize::try_from(n_repeated).unwrap_or(usize::MAX);
-        let room = self.room(now)?.saturating_sub(self.reserve());
-        Ok(room.min(self.reserve().max(1).saturating_sub(n_repeated)))
+        let room = self.room(now)?.saturating_sub(self.reserve(now)?);
+        let share = usize::try_from(self.share()).unwrap_or(0);
+        Ok(room.min(share.max(1).saturating_sub(n_repeated)))
     }
 
     fn next_turn(&self, now: Timestamp) -> Result<Timestamp, StoreError> {

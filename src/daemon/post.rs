@@ -34,7 +34,7 @@ pub struct Rules {
     /// Time of the digest, in UTC.
     pub digest: NaiveTime,
     /// Mails per hour at most, plus one digest of those beyond. A quarter, rounded down, is reserved for critical
-    /// alerts, so that a flood of lesser ones cannot hold them up.
+    /// alerts, so that a flood of lesser ones cannot hold them up; they use it first.
     pub max_per_hour: u32,
     /// No mail is begun once a turn has lasted so long: the work that shares the thread has its turn then, too.
     pub turn: Duration,

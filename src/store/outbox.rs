@@ -81,6 +81,10 @@ pub(super) const SELECT: &str = "SELECT id, message_id, principal, incident, rev
       ORDER BY level DESC, number LIMIT 1), '') AS rule,
     coalesce((SELECT level FROM incident WHERE id = mail.incident), 0) AS level";
 
+/// Whether a mail that was sent reported an alert of level ?3. Its incident may have grown since.
+const WAS_CRITICAL: &str = "EXISTS (SELECT 1 FROM alert WHERE alert.incident = outbox.incident
+    AND alert.number <= outbox.reported_upto AND alert.level >= ?3)";
+
 impl Reader {
     /// Returns mails that are due, at most `limit`: first those of principals with something critical to report, then
     /// the oldest. Mails of one principal keep their order: one that waits for a retry holds back those after it.
@@ -165,21 +169,48 @@ impl Reader {
         })
     }
 
-    /// Returns until when no more mails may be sent: when the oldest of the last `cap` mails is an hour old. Returns
-    /// `None` if mails may be sent now.
+    /// Counts those of [`sent_since`](Self::sent_since) that reported something critical.
     ///
     /// # Errors
     /// Any database error.
-    pub fn full_until(&self, cap: u32, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    pub fn critical_since(&self, time: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.read("counting critical mails", |db| {
+            db.prepare_cached(&format!(
+                "SELECT count(*) AS n FROM outbox
+                 WHERE state = 'sent' AND sent_at BETWEEN ?1 AND ?2 AND sent_in >= 0 AND {WAS_CRITICAL}"
+            ))?
+            .query_row(params![time, now, Level::Critical], |row| super::codec::get_count(row, "n"))
+        })
+    }
+
+    /// Returns until when no more mails may be sent, if as many of `cap` as `reserve` are for critical ones: when so
+    /// many of the last mails are an hour old that there is room again. Returns `None` if mails may be sent now.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn full_until(
+        &self,
+        cap: u32,
+        reserve: u32,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
         self.read("checking the hourly cap", |db| {
-            let sql = "SELECT sent_at FROM outbox
+            let mut statement = db.prepare_cached(&format!(
+                "SELECT sent_at, {WAS_CRITICAL} FROM outbox
                  WHERE state = 'sent' AND sent_at BETWEEN ?1 AND ?2 AND sent_in >= 0
-                 ORDER BY sent_at DESC LIMIT 1 OFFSET ?3";
-            let mut statement = db.prepare_cached(sql)?;
-            let sent: Option<Timestamp> = statement
-                .query_row(params![now.plus(-HOUR), now, cap.saturating_sub(1)], |row| row.get(0))
-                .optional()?;
-            Ok(sent.map(|sent| sent.plus(HOUR)))
+                 ORDER BY sent_at DESC"
+            ))?;
+            let mut sent = statement.query(params![now.plus(-HOUR), now, Level::Critical])?;
+            let (mut n_sent, mut reserved) = (0, reserve);
+            while let Some(row) = sent.next()? {
+                let (at, is_critical): (Timestamp, bool) = (row.get(0)?, row.get(1)?);
+                n_sent += 1;
+                reserved = reserved.saturating_sub(u32::from(is_critical));
+                if cap <= reserved.saturating_add(n_sent) {
+                    return Ok(Some(at.plus(HOUR)));
+                }
+            }
+            Ok(None)
         })
     }
 

@@ -260,6 +260,29 @@ fn a_flood_of_lesser_alerts_does_not_hold_up_a_critical_one() {
 }
 
 #[test]
+fn critical_mails_took_the_room_of_others_and_left_their_own() {
+    let (mut site, start) = (Site::new(), clock::now());
+    let reserve = Rules::reserve(CAP);
+    for minute in 0..CAP - reserve {
+        let now = start.plus(i64::from(minute) * MINUTE);
+        site.happen(Level::Critical, now);
+        site.turn(now);
+    }
+    let last = start.plus(30 * MINUTE);
+    let until = |reserve| site.store.full_until(CAP, reserve, last).unwrap();
+    assert_eq!((until(reserve), until(0)), (None, None));
+    for n in 0..=reserve {
+        let now = last.plus(i64::from(n) * 6 * MINUTE);
+        site.happen(Level::High, now);
+        site.turn(now);
+    }
+    let after = start.plus(50 * MINUTE);
+    assert_eq!(site.of_hour(after).0, CAP as usize, "all of the cap, and no more");
+    let full = site.store.full_until(CAP, reserve, after).unwrap().unwrap();
+    assert!((0..MINUTE).contains(&full.since(start.plus(HOUR))), "until the first is an hour old");
+}
+
+#[test]
 fn a_storm_of_which_more_waits_leaves_the_cap_as_it_is() {
     let (mut site, start) = (Site::new(), clock::now());
     (0..CAP).for_each(|_| site.happen(Level::Critical, start));
