@@ -3,6 +3,7 @@
 mod accounting;
 mod advice;
 mod alerts;
+mod alike;
 pub mod args;
 mod audit;
 mod backup;

@@ -1,6 +1,6 @@
 //! What commands read of the state: the database, and the token that a command line names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{Read, Write as _};
 use std::path::Path;
 
@@ -9,9 +9,8 @@ use smol_str::SmolStr;
 use zeroize::Zeroizing;
 
 use crate::cli::exit::usage;
-use crate::cli::print;
+use crate::cli::{alike, print};
 use crate::daemon::site::Site;
-use crate::engine::detect::nearest;
 use crate::engine::health;
 use crate::engine::line::StreamId;
 use crate::engine::registry::Registered;
@@ -104,7 +103,13 @@ pub(super) fn known(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<
 /// Finds the named token or principal. A whole id, a secret or a principal such as `jwt:ISS:SUB` may be new.
 pub(super) fn meant(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<Who> {
     match find(site, reader, text)? {
-        (_, Some(who)) | (Some(who), None) => Ok(who),
+        (_, Some(who)) => Ok(who),
+        (Some(who), None) => {
+            if let Who::Principal(name) = &who {
+                alike::warn(name, &known_names(reader)?);
+            }
+            Ok(who)
+        }
         (None, None) => Err(unknown(reader, text)?),
     }
 }
@@ -114,18 +119,24 @@ pub(super) fn is_identity(name: &str) -> bool {
     Identity::is_name(name)
 }
 
-/// Returns the named principal, or that of the named token. One that states its own identity need not be known yet; any
-/// other unknown name is a mistake, and would mute nothing.
+/// Returns the named principal, or that of the named token. One that states its own identity need not be known yet, but
+/// is warned of; any other unknown name is a mistake, and would mute nothing.
 pub(super) fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::Result<SmolStr> {
     refuse_secret(name)?;
+    let name = &alike::as_logged(reader, name)?;
     match reader.resolve(name)? {
         Found::One(who @ Who::Token(_)) => {
             let tokens = reader.history(&who, Some(now), None, now)?.tokens;
-            Ok(tokens.into_iter().next().map_or_else(|| name.into(), |token| token.principal))
+            Ok(tokens.into_iter().next().map_or_else(|| name.clone(), |token| token.principal))
         }
         Found::One(Who::Principal(principal)) => Ok(principal),
-        Found::None if is_new(name) || is_of_no_token(reader, name)? => Ok(name.into()),
-        Found::Many(_) | Found::None => Err(unknown(reader, name)?),
+        Found::None if is_identity(name) => {
+            alike::warn(name, &known_names(reader)?);
+            Ok(name.clone())
+        }
+        Found::None if is_new(name) => Ok(name.clone()),
+        Found::None => of_no_token(reader, name),
+        Found::Many(_) => Err(unknown(reader, name)?),
     }
 }
 
@@ -146,17 +157,16 @@ fn is_new(name: &str) -> bool {
     name.parse::<TokenId>().is_ok() || is_identity(name)
 }
 
-/// Returns whether a name is that of a principal without tokens: a source of guesses, the fleet, a log, a
-/// part of the monitor.
-fn is_of_no_token(reader: &Reader, name: &str) -> anyhow::Result<bool> {
-    Ok(match Reserved::parse(name) {
-        Some(Reserved::Fleet) => true,
-        Some(Reserved::Source(prefix)) => !prefix.is_empty(),
-        Some(Reserved::Log(_)) => logs(reader)?.iter().any(|log| log == name),
+/// Returns the principal without tokens that is named: a source of guesses, the fleet, a log, a part of the monitor.
+fn of_no_token(reader: &Reader, name: &SmolStr) -> anyhow::Result<SmolStr> {
+    let exists = match Reserved::parse(name) {
+        Some(Reserved::Source(source)) => return alike::source(reader, source),
+        Some(Reserved::Fleet | Reserved::Mails) => true,
+        Some(Reserved::Log(_)) => logs(reader)?.contains(name),
         Some(Reserved::Geoip(of) | Reserved::Database(of)) => !of.is_empty(),
-        Some(Reserved::Mails) => true,
         None => false,
-    })
+    };
+    if exists { Ok(name.clone()) } else { Err(unknown(reader, name)?) }
 }
 
 /// Returns the principals of alerts about logs.
@@ -172,10 +182,9 @@ fn find(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<(Option<Who>
         (Some(Who::Token(id)), id.to_string())
     } else if let Ok(id) = text.parse() {
         (Some(Who::Token(id)), text.to_owned())
-    } else if is_identity(text) {
-        (Some(Who::Principal(text.into())), text.to_owned())
     } else {
-        (None, text.to_owned())
+        let text = alike::as_logged(reader, text)?;
+        (is_identity(&text).then(|| Who::Principal(text.clone())), text.to_string())
     };
     match reader.resolve(&text)? {
         Found::One(who) => Ok((exact, Some(who))),
@@ -208,12 +217,17 @@ fn unknown(reader: &Reader, text: &str) -> anyhow::Result<anyhow::Error> {
     if !called.is_empty() {
         return Ok(renamed(text, &called));
     }
+    Ok(nobody(text, &known_names(reader)?))
+}
+
+/// Returns the names that an unknown one is compared with.
+fn known_names(reader: &Reader) -> anyhow::Result<Vec<SmolStr>> {
     let filter = TokenFilter { limit: Some(MAX_COMPARED), ..TokenFilter::default() };
     let tokens = reader.tokens(&filter, Timestamp::default())?;
     let mut known: Vec<SmolStr> = tokens.into_iter().map(|token| token.principal).collect();
     known.extend(reader.registry()?.into_iter().map(|row| row.name));
     known.extend(logs(reader)?);
-    Ok(nobody(text, &known))
+    Ok(known)
 }
 
 /// Returns the error about a former name. Alerts and mails from then still show it.
@@ -225,7 +239,7 @@ fn renamed(text: &str, called: &[SmolStr]) -> anyhow::Error {
     ))
 }
 
-fn listed(names: &[SmolStr]) -> String {
+pub(super) fn listed(names: &[SmolStr]) -> String {
     let names: Vec<_> = names.iter().map(|name| format!("\"{}\"", print::safe(name))).collect();
     names.join(" or ")
 }
@@ -241,27 +255,11 @@ fn quoted(text: &str) -> String {
 
 fn nobody(text: &str, known: &[SmolStr]) -> anyhow::Error {
     let shown = quoted(text);
-    let near = nearest(text, known.iter().map(SmolStr::as_str).collect());
-    let mut meant = of_subject(text, known);
-    meant.extend(near.filter(|_| meant.is_empty()).map(SmolStr::from));
-    let hint = (!meant.is_empty()).then(|| format!(", did you mean {}?", listed(&meant)));
+    let hint = alike::hint(text, known).unwrap_or_else(|| ":".to_owned());
     usage(format!(
-        "no token or principal is known as {shown}{} expected a name, an id (tw1_...) or its \
-         beginning, or - with the secret on standard input; `tokenwatch tokens list` shows all",
-        hint.unwrap_or_else(|| ":".to_owned())
+        "no token or principal is known as {shown}{hint} expected a name, an id (tw1_...) or its \
+         beginning, or - with the secret on standard input; `tokenwatch tokens list` shows all"
     ))
-}
-
-/// Returns the principals whose own name is a text: the subject of a JWT, the user, the key id.
-fn of_subject(text: &str, known: &[SmolStr]) -> Vec<SmolStr> {
-    /// As many as are read before they are copied.
-    const MOST: usize = 3;
-    let is_of = |name: &&SmolStr| {
-        let issuer = name.strip_suffix(text).and_then(|before| before.strip_suffix(':'));
-        !text.is_empty() && is_identity(name) && issuer.is_some()
-    };
-    let found: BTreeSet<&SmolStr> = known.iter().filter(is_of).collect();
-    found.into_iter().take(MOST).cloned().collect()
 }
 
 /// Refuses a secret on the command line, where the shell's history and the process list show it.
@@ -389,32 +387,6 @@ mod tests {
         let most = usize::try_from(MAX_SECRET).unwrap();
         assert!(read_secret("x".repeat(most).as_bytes()).is_ok());
         assert!(read_secret("x".repeat(most + 1).as_bytes()).is_err());
-    }
-
-    #[test]
-    fn a_user_was_not_found_by_the_own_name() {
-        let issuer = "jwt:https://id.example.org:";
-        let known = [
-            format!("{issuer}ann").into(),
-            format!("{issuer}ann").into(),
-            format!("{issuer}anna:2").into(),
-            "basic:ann".into(),
-            "basic:bob".into(),
-            "aws:AKIAIOSFODNN7EXAMPLE".into(),
-            "job:carl".into(),
-        ];
-        for (text, meant) in [
-            ("ann", format!("\"basic:ann\" or \"{issuer}ann\"")),
-            ("bob", "\"basic:bob\"".to_owned()),
-            ("anna:2", format!("\"{issuer}anna:2\"")),
-            ("AKIAIOSFODNN7EXAMPLE", "\"aws:AKIAIOSFODNN7EXAMPLE\"".to_owned()),
-        ] {
-            let told = nobody(text, &known).to_string();
-            assert!(told.contains(&format!(", did you mean {meant}?")), "{told}");
-        }
-        for text in ["", "carl", "an"] {
-            assert_eq!(of_subject(text, &known), [""; 0], "{text}");
-        }
     }
 
     #[test]

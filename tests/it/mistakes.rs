@@ -420,3 +420,45 @@ fn history_printed_every_token_of_a_principal() {
         "{told}"
     );
 }
+
+#[test]
+fn a_principal_copied_from_a_mail_was_marked_under_a_name_that_nobody_has() {
+    let home = home();
+    let kim = "jwt:https://id.example.org:kim";
+    home.print(&["tokens", "add", kim, "owner=kim"]);
+    let mailed = "jwt:https[:]//id.example[.]org:kim";
+    let told = said(&home, &["tokens", "leak", mailed], 0);
+    assert!(told.starts_with(&format!("{kim}: leaked since ")), "{told}");
+    let told = said(&home, &["alerts", "mute", "--principal", mailed, "--reason", "x"], 0);
+    assert!(told.contains(&format!(" for {kim} until ")) && !told.contains("warning"), "{told}");
+    assert_eq!(said(&home, &["alerts", "list", "--principal", mailed], 0), "no alerts\n");
+    said(&home, &["history", mailed], 0);
+}
+
+#[test]
+fn a_mark_on_an_unknown_name_is_warned_of_with_the_one_that_may_be_meant() {
+    let home = home();
+    home.print(&["tokens", "add", "jwt:https://id.example.org:kim", "owner=kim"]);
+    let slip = "jwt:https://id.example.org:kin";
+    let told = said(&home, &["tokens", "revoke", slip], 0);
+    let warning = "warning: nothing is known as \"jwt:https://id.example.org:kin\" so far, \
+                   did you mean \"jwt:https://id.example.org:kim\"?\n";
+    assert!(told.contains(warning), "{told}");
+    assert!(!said(&home, &["tokens", "leak", slip], 0).contains("warning"), "known by its mark");
+    let mute = ["alerts", "mute", "--reason", "x", "--principal"];
+    for arguments in [
+        &["tokens", "decoy", "aws:AKIAIOSFODNN7EXAMPLE"][..],
+        &[&mute[..], &["basic:eve"]].concat(),
+        &[&mute[..], &["source:203.0.113.7"]].concat(),
+        &["alerts", "list", "--principal", "jwt:https://id.example.org:kem"],
+    ] {
+        assert!(
+            said(&home, arguments, 0).contains("warning: nothing is known as "),
+            "{arguments:?}"
+        );
+    }
+    let mutes = said(&home, &["alerts", "mute", "--json"], 0);
+    assert!(mutes.contains("\"source:203.0.113.0/24\""), "{mutes}");
+    let told = said(&home, &[&mute[..], &["source:203.0.113"]].concat(), 2);
+    assert!(told.contains("names no source: expected source: and an address"), "{told}");
+}

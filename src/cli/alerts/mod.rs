@@ -18,7 +18,7 @@ use crate::cli::exit::usage;
 use crate::cli::history::incident_json;
 use crate::cli::print::{self, Printer};
 use crate::cli::tokens::field;
-use crate::cli::{Context, state, table, when};
+use crate::cli::{Context, alike, state, table, when};
 use crate::clock;
 use crate::clock::now;
 use crate::daemon::site::Site;
@@ -61,9 +61,10 @@ fn list(context: &mut Context, options: &AlertsList) -> anyhow::Result<()> {
     let reader = state::reader(&context.site)?;
     if let Some(name) = &options.principal {
         state::refuse_secret(name)?;
-        match reader.resolve(name)? {
+        let name = alike::as_logged(&reader, name)?;
+        match reader.resolve(&name)? {
             Found::One(Who::Token(id)) => filter.token = Some(id),
-            _ => filter.principal = Some(name.clone()),
+            _ => filter.principal = Some(name),
         }
     }
     if options.incidents {

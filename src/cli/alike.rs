@@ -1,0 +1,156 @@
+//! Which known name is meant by one that is not known.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::net::IpAddr;
+
+use smol_str::{SmolStr, ToSmolStr as _};
+
+use crate::cli::exit::usage;
+use crate::cli::{print, state};
+use crate::engine::detect::nearest;
+use crate::engine::geo::Prefix;
+use crate::engine::reserved::Reserved;
+use crate::store::{AlertFilter, Found, Reader};
+
+/// Alerts whose sources an unknown one is compared with at most: the latest.
+const MAX_ALERTS: u32 = 1000;
+
+/// Letters in which two identities differ that one slip makes of another: one changed, or two exchanged or added.
+const MAX_SLIP: usize = 2;
+
+/// Returns a name as logs and alerts have it. Mails break what would be a link; a name copied from there is read back,
+/// unless somebody is called so.
+pub(super) fn as_logged(reader: &Reader, name: &str) -> anyhow::Result<SmolStr> {
+    let read = name.replace("[:]//", "://").replace("[.]", ".");
+    let is_known = || Ok::<_, anyhow::Error>(reader.resolve(name)? != Found::None);
+    Ok(if read == name || is_known()? { name.into() } else { read.into() })
+}
+
+/// Warns of a name that is taken at its word although nothing has it yet.
+pub(super) fn warn(name: &str, known: &[SmolStr]) {
+    let hint = hint(name, known).unwrap_or_default();
+    let name = print::safe(name);
+    // The write may fail if nobody reads; the command continues all the same.
+    writeln!(std::io::stderr(), "warning: nothing is known as \"{name}\" so far{hint}").ok();
+}
+
+/// Returns the principal of a source of guesses, by an address of it or as alerts name it; warns if no alert does.
+pub(super) fn source(reader: &Reader, text: &str) -> anyhow::Result<SmolStr> {
+    let Some(source) = source_of(text) else {
+        return Err(usage(format!(
+            "\"source:{}\" names no source: expected source: and an address or its network, such as \
+             source:203.0.113.0/24 or source:2001:db8:1:2::/64",
+            print::safe(text)
+        )));
+    };
+    let name = Reserved::Source(&source).to_smolstr();
+    let filter = AlertFilter { limit: Some(MAX_ALERTS), ..AlertFilter::default() };
+    let alerts = reader.alerts(&filter)?.into_iter().map(|stored| stored.alert.principal);
+    let known: Vec<_> =
+        alerts.filter(|name| matches!(Reserved::parse(name), Some(Reserved::Source(_)))).collect();
+    if !known.contains(&name) {
+        warn(&name, &known);
+    }
+    Ok(name)
+}
+
+/// Returns the network by which a source is named that an address belongs to; `None` for any other network.
+fn source_of(text: &str) -> Option<String> {
+    let address: IpAddr = text.split('/').next()?.parse().ok()?;
+    let first = Prefix::subscriber(address);
+    let network = format!("{first}/{}", if first.is_ipv4() { 24 } else { 64 });
+    (!text.contains('/') || text == network).then_some(network)
+}
+
+/// Returns `, did you mean "..."?` with the known names most like an unknown one, if any is.
+pub(super) fn hint(text: &str, known: &[SmolStr]) -> Option<String> {
+    let mut meant = of_subject(text, known);
+    if meant.is_empty() {
+        meant.extend(most_like(text, known));
+    }
+    (!meant.is_empty()).then(|| format!(", did you mean {}?", state::listed(&meant)))
+}
+
+/// Returns the known name most like a text. All users of an issuer are alike in most of their names, and so are all
+/// sources: of such, only what a slip makes of another.
+fn most_like(text: &str, known: &[SmolStr]) -> Option<SmolStr> {
+    if !state::is_identity(text) && Reserved::parse(text).is_none() {
+        return nearest(text, known.iter().map(SmolStr::as_str).collect()).map(SmolStr::from);
+    }
+    let distance = |name: &&SmolStr| strsim::osa_distance(text, name);
+    let best = known.iter().min_by_key(distance)?;
+    (distance(&best) <= MAX_SLIP).then(|| best.clone())
+}
+
+/// Returns the principals whose own name is a text: the subject of a JWT, the user, the key id.
+fn of_subject(text: &str, known: &[SmolStr]) -> Vec<SmolStr> {
+    /// As many as are read before they are copied.
+    const MOST: usize = 3;
+    let is_of = |name: &&SmolStr| {
+        let issuer = name.strip_suffix(text).and_then(|before| before.strip_suffix(':'));
+        !text.is_empty() && state::is_identity(name) && issuer.is_some()
+    };
+    let found: BTreeSet<&SmolStr> = known.iter().filter(is_of).collect();
+    found.into_iter().take(MOST).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_was_not_found_by_the_own_name() {
+        let issuer = "jwt:https://id.example.org:";
+        let known = [
+            format!("{issuer}ann").into(),
+            format!("{issuer}ann").into(),
+            format!("{issuer}anna:2").into(),
+            "basic:ann".into(),
+            "basic:bob".into(),
+            "aws:AKIAIOSFODNN7EXAMPLE".into(),
+            "job:carl".into(),
+        ];
+        for (text, meant) in [
+            ("ann", format!("\"basic:ann\" or \"{issuer}ann\"")),
+            ("bob", "\"basic:bob\"".to_owned()),
+            ("anna:2", format!("\"{issuer}anna:2\"")),
+            ("AKIAIOSFODNN7EXAMPLE", "\"aws:AKIAIOSFODNN7EXAMPLE\"".to_owned()),
+        ] {
+            assert_eq!(hint(text, &known), Some(format!(", did you mean {meant}?")), "{text}");
+        }
+        for text in ["", "carl", "an"] {
+            assert_eq!(of_subject(text, &known), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn another_user_of_the_same_issuer_is_no_slip() {
+        let issuer = "jwt:https://id.example.org:";
+        let known = [format!("{issuer}kim").into(), "source:203.0.113.0/24".into()];
+        let meant = format!(", did you mean \"{issuer}kim\"?");
+        for text in [format!("{issuer}kin"), "jwt:http://id.example.org:kim".to_owned()] {
+            assert_eq!(hint(&text, &known), Some(meant.clone()), "{text}");
+        }
+        assert_eq!(hint(&format!("{issuer}alexis"), &known), None);
+        let meant = ", did you mean \"source:203.0.113.0/24\"?".to_owned();
+        assert_eq!(hint("source:203.0.112.0/24", &known), Some(meant));
+        assert_eq!(hint("source:198.51.100.0/24", &known), None);
+    }
+
+    #[test]
+    fn a_source_is_named_by_an_address_or_by_its_own_network() {
+        for (text, network) in [
+            ("203.0.113.7", Some("203.0.113.0/24")),
+            ("203.0.113.0/24", Some("203.0.113.0/24")),
+            ("2001:db8:1:2:3::4", Some("2001:db8:1:2::/64")),
+            ("203.0.113.0/16", None),
+            ("203.0.113.7/24", None),
+            ("203.0.113.0/24/24", None),
+            ("kim", None),
+            ("", None),
+        ] {
+            assert_eq!(source_of(text).as_deref(), network, "{text}");
+        }
+    }
+}
