@@ -124,6 +124,7 @@ impl<'a> Sketch<'a> {
             ("body_bytes_sent", is_size),
             ("http_referer", text.starts_with("http://") || text.starts_with("https://")),
             ("http_authorization", is_sent),
+            ("http_user_agent", is_product(text)),
             ("http_x_api_key", is_key(text)),
             ("http_user_agent", is_agent),
         ];
@@ -152,10 +153,21 @@ fn is_address(text: &str) -> bool {
     parse_address(text.as_bytes()).is_some()
 }
 
-/// Returns whether a column may be a key: an address and a time may be as long and varied as one.
+/// Returns whether a column may be a key: addresses, times and names of clients may be as long and varied as one.
 fn is_key(text: &str) -> bool {
-    let is_other = is_address(text) || time::read(text.as_bytes()).is_some();
-    shape::is_secretive(text.as_bytes()) && !is_other
+    let is_other = is_address(text) || time::read(text.as_bytes()).is_some() || is_product(text);
+    shape::is_secretive(text.as_bytes()) && !is_other && !text.contains(char::is_whitespace)
+}
+
+/// Returns whether a text begins like a client's name and version, `grafana-agent/0.40`. In base64, there may be a `/`
+/// before a digit, but neither a dot nor a space after it.
+fn is_product(text: &str) -> bool {
+    let Some((name, version)) = text.split_once('/') else { return false };
+    let end = version.trim_start_matches(|c: char| c.is_ascii_digit());
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        && end.len() < version.len()
+        && (end.is_empty() || end.starts_with(['.', ' ', '-']))
 }
 
 /// Shorter numbers are not seconds since 1970 of any relevant year.
@@ -232,6 +244,30 @@ mod tests {
         for (line, template) in cases {
             assert_eq!(sketch(line.as_bytes()).as_deref(), Some(template));
         }
+    }
+
+    #[test]
+    fn the_name_of_a_client_was_taken_for_a_key() {
+        let before =
+            "192.0.2.1 [12/Mar/2026:02:13:07 +0000] \"GET /v1 HTTP/1.1\" 0.012 200 900 \"-\"";
+        let template = "$remote_addr [$time_local] \"$request\" $column_1 $status $body_bytes_sent \"$column_2\"";
+        for agent in [
+            "grafana-agent/0.40",
+            "Go-http-client/2.0",
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/124.0.0.0 Safari/537.36",
+            "okhttp/4-SNAPSHOT",
+        ] {
+            let line = format!("{before} \"{agent}\" \"Bearer abcdefgh12345678\"");
+            let expected = format!("{template} \"$http_user_agent\" \"$http_authorization\"");
+            assert_eq!(sketch(line.as_bytes()), Some(expected), "{agent}");
+            assert!(!is_key(agent), "{agent}");
+        }
+        let key = "aGVsbG8/9wb3JsZDEyMzQ1Njc4OTBhYmNkZWZnaGlqa2xtbm9w";
+        assert!(
+            is_key(key)
+                && !is_product(key)
+                && !is_key("two words 5b1f0c92d7a8463e9c0fb7d1264e83a5")
+        );
     }
 
     #[test]
