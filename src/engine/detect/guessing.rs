@@ -23,7 +23,10 @@ pub(super) const GUESSING: Detector = Detector {
         ),
         fact("guessing.manner", "burst, day, slow or spread")
             .one_of(&["burst", "day", "slow", "spread"]),
-        fact("guessing.tokens", "different unknown tokens; those of one JWT subject count once"),
+        fact(
+            "guessing.tokens",
+            "different unknown tokens, estimated; those of one JWT subject count once",
+        ),
         fact("guessing.tries", "requests with them"),
         fact("guessing.minutes", "minutes since the first of them"),
         fact("guessing.sources", "sources (/24, /64) that share them"),
@@ -40,7 +43,7 @@ pub(super) const SUCCESS: Detector = Detector {
     name: FOUND,
     about: "a token was accepted from where tokens were guessed within six hours, and was never used from there before",
     facts: &[
-        fact("guessed.tokens", "unknown tokens tried from there"),
+        fact("guessed.tokens", "unknown tokens tried from there, estimated"),
         fact("guessed.tries", "requests with them"),
         fact("guessed.minutes", "minutes since the last of them"),
     ],
@@ -106,7 +109,7 @@ fn sentence(guesses: &Guesses, minutes: i64) -> String {
     };
     let usual = match guesses.usual {
         0 => "usually none".to_owned(),
-        most => format!("usually at most {}", about(most)),
+        most => format!("usually {} at most", about(most)),
     };
     let mut text = format!(
         "{tokens} unknown tokens were tried in {tries} requests within {within} from {from}, {usual}"
@@ -124,7 +127,7 @@ fn sentence(guesses: &Guesses, minutes: i64) -> String {
     text + &rest(guesses.room)
 }
 
-/// Formats a count; a full sketch counts no further.
+/// Formats a number of tokens, which a sketch estimates; a full one counts no further.
 fn about(tokens: u32) -> String {
-    if tokens < Sketch::FULL { tokens.to_string() } else { format!("{tokens} or more") }
+    if tokens < Sketch::FULL { format!("about {tokens}") } else { format!("{tokens} or more") }
 }
