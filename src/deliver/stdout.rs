@@ -2,14 +2,15 @@
 //!
 //! ```json
 //! {"@timestamp":"2026-11-23T17:10:33Z","rule":{"id":"...","name":"impossible-travel","level":"high"},
-//!  "incident":"...","alert":"...","token":{"id":"tw1_...","name":"ci","kind":"github-pat"},
+//!  "incident":"...","id":"...","alert":"...","token":{"id":"tw1_...","name":"ci","kind":"github-pat","hint":"ghp_..."},
 //!  "principal":"ci","source":{"ip":"192.0.2.7","geo":{"country_iso_code":"NG","city_name":"Lagos"},
 //!  "as":{"number":64500,"organization":{"name":"Example Broadband"}}},
+//!  "route":"GET /v1/items","http":{"response":{"status_code":200}},"user_agent":{"name":"curl","version":"8"},
 //!  "event":{"risk_score":88,"reason":"..."},"facts":{"travel.speed_kmh":9420},
 //!  "usual":{"unusual.country":"DE"},"evidence":[{"file":"/var/log/access.log","offset":4711}]}
 //! ```
 //!
-//! What is unknown has no key. `facts` and `usual` are flat: their keys are the facts' dotted names.
+//! `id` and `alert` are the same: incidents have an `id`, and alerts had an `alert` first. What is unknown has no key. `facts` and `usual` are flat: their keys are the facts' dotted names.
 
 use std::net::IpAddr;
 
@@ -40,11 +41,15 @@ pub fn printed<'a>(alert: &'a Alert, files: &Files<'_>) -> impl Serialize + use<
             .map(|origin| Evidence { file: files(origin.stream), offset: origin.offset })
             .collect(),
         facts: &alert.facts,
+        http: alert.status.map(|status_code| Http { response: Response { status_code } }),
+        id: &alert.id,
         incident: &alert.incident,
         principal: &alert.principal,
+        route: &alert.route,
         rule: Rule { id: &rule.id, level: rule.level.as_str(), name: &rule.name },
         source: Source::of(alert),
         token: alert.token.as_ref().map(Token::of),
+        user_agent: Client { name: &alert.agent.family, version: &alert.agent.version },
         usual: &alert.usual,
     }
 }
@@ -59,15 +64,23 @@ struct Printed<'a> {
     event: Event<'a>,
     evidence: Vec<Evidence>,
     facts: &'a Values,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<Http>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    id: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     incident: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     principal: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    route: &'a str,
     rule: Rule<'a>,
     #[serde(skip_serializing_if = "Source::is_unknown")]
     source: Source<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<Token<'a>>,
+    #[serde(skip_serializing_if = "Client::is_unknown")]
+    user_agent: Client<'a>,
     usual: &'a Values,
 }
 
@@ -95,7 +108,34 @@ struct Rule<'a> {
 }
 
 #[derive(Serialize)]
+struct Http {
+    response: Response,
+}
+
+#[derive(Serialize)]
+struct Response {
+    status_code: u16,
+}
+
+/// The program that sent the request.
+#[derive(Serialize)]
+struct Client<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    version: &'a str,
+}
+
+impl Client<'_> {
+    const fn is_unknown(&self) -> bool {
+        self.name.is_empty() && self.version.is_empty()
+    }
+}
+
+#[derive(Serialize)]
 struct Token<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    hint: &'a str,
     id: TokenId,
     #[serde(skip_serializing_if = "str::is_empty")]
     kind: &'a str,
@@ -105,7 +145,7 @@ struct Token<'a> {
 
 impl<'a> Token<'a> {
     fn of(token: &'a TokenRef) -> Self {
-        Self { id: token.id, kind: &token.kind, name: &token.name }
+        Self { hint: &token.hint, id: token.id, kind: &token.kind, name: &token.name }
     }
 }
 
@@ -188,6 +228,19 @@ mod tests {
         assert_eq!(json.get("source"), None);
         assert_eq!(json["token"].get("name"), None);
         assert_eq!(json["evidence"][0], json!({"offset": 4711}));
+    }
+
+    #[test]
+    fn a_list_of_alerts_lacked_what_each_alert_alone_has() {
+        let alert = Alert { route: "GET /v1/items".into(), status: Some(200), ..sample::alert() };
+        let json = alert_json(&alert, &sample::files);
+        assert_eq!((&json["id"], &json["alert"]), (&json!(alert.id), &json!(alert.id)));
+        assert_eq!(
+            (&json["route"], &json["http"]["response"]["status_code"]),
+            (&json!("GET /v1/items"), &json!(200))
+        );
+        assert_eq!(json["user_agent"]["name"], json!(alert.agent.family));
+        assert_eq!(json["token"]["hint"], json!(alert.token.unwrap().hint));
     }
 
     #[test]

@@ -292,7 +292,7 @@ impl Beside<'_> {
     }
 }
 
-/// Returns an alert with its basis: the weight of each reason, the request, and the registry's entry.
+/// Returns an alert with its basis: the weight of each reason, and the registry's entry.
 fn shown_json(stored: &StoredAlert, beside: &Beside<'_>) -> anyhow::Result<Json> {
     let alert = &stored.alert;
     let mut json = stored_json(stored, beside.paths);
@@ -300,18 +300,6 @@ fn shown_json(stored: &StoredAlert, beside: &Beside<'_>) -> anyhow::Result<Json>
         ("registered", background_json(&beside.background(alert)?)),
         ("reasons", json!(alert.reasons)),
         ("score", sum::json(alert, beside.scores)),
-        (
-            "user_agent",
-            print::object([
-                ("name", json!(alert.agent.family)),
-                ("version", json!(alert.agent.version)),
-            ]),
-        ),
-        ("route", json!(alert.route)),
-        (
-            "http",
-            print::object([("response", print::object([("status_code", json!(alert.status))]))]),
-        ),
     ]);
     if let (Some(fields), Json::Object(more)) = (json.as_object_mut(), more) {
         fields.extend(more);
