@@ -4,8 +4,11 @@ use std::path::Path;
 
 use anstyle::AnsiColor;
 use serde_json::{Value as Json, json};
+use smol_str::SmolStr;
 
 use crate::atlas::Layer;
+use crate::cli::advice;
+use crate::cli::args::Global;
 use crate::cli::lives::{Life, by_log, latest};
 use crate::cli::print::{self, Printer};
 use crate::cli::unseen::Unseen;
@@ -43,6 +46,10 @@ pub(super) struct Look<'a> {
     pub roll: &'a Roll,
     /// The outbox; `None` without a mail server.
     pub outbox: Option<&'a OutboxStats>,
+    /// The first incidents about which a mail was given up.
+    pub given_up: &'a [SmolStr],
+    /// As typed, for the commands that texts tell the user to run.
+    pub global: &'a Global,
     pub layers: &'a [Layer],
     pub params: &'a Health,
     pub now: Timestamp,
@@ -70,12 +77,31 @@ impl Look<'_> {
             add(format!("the oldest was queued {queued} and has not been sent"));
         }
         if outbox.lost > 0 {
-            let n_lost = print::number(outbox.lost);
-            add(format!(
-                "{n_lost} given up whose alerts no other told: `alerts list` shows them, `alerts ack` \
-                 says that you saw them"
-            ));
+            add(self.given_up(outbox.lost));
         }
+    }
+
+    /// Says that mails were given up, and how to see what they would have told.
+    fn given_up(&self, n_lost: u64) -> String {
+        let command = |words: &str| advice::command(self.global, words);
+        let (mails, what) = match n_lost {
+            1 => ("1 mail was given up".to_owned(), "its"),
+            n => (format!("{} mails were given up", print::number(n)), "their"),
+        };
+        let names: Vec<_> = self.given_up.iter().map(print::safe).collect();
+        let (about, show, ack) = match names.as_slice() {
+            [] => (String::new(), "alerts list --open".to_owned(), "alerts ack ID".to_owned()),
+            [first, ..] => (
+                format!(" ({})", names.join(", ")),
+                format!("alerts show {first}"),
+                format!("alerts ack {first}"),
+            ),
+        };
+        format!(
+            "{mails}, and no other mail told {what} alerts{about}: `{}` shows them; answer with `{}`",
+            command(&show),
+            command(&ack)
+        )
     }
 
     /// Adds the logs of which nothing was ever read.
@@ -237,8 +263,11 @@ pub(super) fn to_json(troubles: &[Trouble]) -> Json {
 mod tests {
     use std::path::PathBuf;
 
+    use clap::Parser as _;
+
     use super::*;
     use crate::atlas::Role;
+    use crate::cli::args::Cli;
     use crate::engine::time::HOUR;
 
     fn told(look: &Look<'_>) -> Vec<String> {
@@ -278,6 +307,8 @@ mod tests {
             ..OutboxStats::default()
         };
         let (params, roll) = (Health::default(), Roll::default());
+        let given_up = ["in_1", "in_2"].map(SmolStr::new_static);
+        let global = Cli::parse_from(["tokenwatch", "status"]).global;
         let look_at = |outbox: Option<&OutboxStats>, params: &Health| {
             let unseen = Unseen::default();
             told(&Look {
@@ -285,6 +316,8 @@ mod tests {
                 unseen: &unseen,
                 roll: &roll,
                 outbox,
+                given_up: &given_up,
+                global: &global,
                 layers: &layers,
                 params,
                 now,
@@ -297,9 +330,9 @@ mod tests {
         let waiting = "mail: mails: the oldest was queued 2 h ago and has not been sent";
         assert_eq!(look(outbox(2)), [old, waiting]);
         let lost = OutboxStats { lost: 2, ..OutboxStats::default() };
-        let given_up = "mail: mails: 2 given up whose alerts no other told: `alerts list` shows \
-                        them, `alerts ack` says that you saw them";
-        assert_eq!(look(lost), [old, given_up]);
+        let told = "mail: mails: 2 mails were given up, and no other mail told their alerts (in_1, in_2): \
+                    `tokenwatch alerts show in_1` shows them; answer with `tokenwatch alerts ack in_1`";
+        assert_eq!(look(lost), [old, told]);
         assert_eq!(look_at(None, &params), [old], "there is no server for mails");
         // The configured limits apply, here as for the daemon.
         let patient = Health { geoip_days: 31.0, mail_hours: 2.0, ..params };

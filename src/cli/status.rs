@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::{Value as Json, json};
+use smol_str::SmolStr;
 
 use crate::atlas::Layer;
 use crate::cli::accounting::{Account, unaccounted};
@@ -44,9 +45,13 @@ struct State {
     mails: Mails,
     threshold: Option<(Threshold, Rented)>,
     roll: Roll,
+    given_up: Vec<SmolStr>,
     backed_up: Option<Timestamp>,
     backup_failed: Option<Timestamp>,
 }
+
+/// Incidents whose mails were given up that are named at most.
+const MOST_NAMED: u32 = 3;
 
 /// When the streams are examined, and what they are checked against.
 struct At<'a> {
@@ -69,6 +74,8 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
         unseen: &unseen,
         roll: &state.roll,
         outbox: context.site.config.mail.as_ref().map(|_| &state.stats.outbox),
+        given_up: &state.given_up,
+        global: &context.global,
         layers: &layers,
         params: &health,
         now,
@@ -141,6 +148,7 @@ fn state_of(context: &Context, now: Timestamp) -> anyhow::Result<State> {
         streams,
         stats,
         mails,
+        given_up: reader.lost_incidents(MOST_NAMED)?,
         backed_up: backed_up(reader.path()),
         backup_failed: reader.backup_failed()?,
         threshold: threshold(&context.site, &house),

@@ -1,12 +1,13 @@
 //! The state of the store: sums for `status`.
 
 use rusqlite::{Connection, OptionalExtension, named_params};
+use smol_str::SmolStr;
 
 use crate::engine::alert::Level;
 use crate::engine::time::Timestamp;
 
 use super::alerts::ALERTS;
-use super::codec::get_count;
+use super::codec::{get_count, get_text};
 use super::digest::UNTOLD;
 use super::{Reader, StoreError};
 
@@ -114,19 +115,43 @@ fn is_untold() -> String {
     )
 }
 
-/// Counts the mails that were given up and are still trouble.
-fn n_lost(db: &Connection) -> rusqlite::Result<u64> {
-    let is_untold = is_untold();
-    let sql = format!(
-        "SELECT count(*) AS n FROM outbox AS given_up
+/// Selects the mails that were given up and are still trouble. `:at_once` is the lowest level: whatever is mailed at
+/// once, a mail that waits is sure to tell an alert of any level or to be given up in its turn.
+fn lost() -> String {
+    format!(
+        "FROM outbox AS given_up
          WHERE state = 'dead' AND (
            due > (SELECT coalesce(max(sent_at), 0) FROM outbox WHERE state = 'sent')
-           OR {is_untold})"
-    );
-    // Whatever is mailed at once: a mail that waits is sure to tell an alert of any level or to be given up in its turn.
+           OR {})",
+        is_untold()
+    )
+}
+
+fn n_lost(db: &Connection) -> rusqlite::Result<u64> {
+    let sql = format!("SELECT count(*) AS n {}", lost());
     db.query_row(&sql, named_params! { ":at_once": Level::Informational }, |row| {
         get_count(row, "n")
     })
+}
+
+impl Reader {
+    /// Returns the first incidents about which a mail was given up that is still trouble. Digests are about none.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn lost_incidents(&self, most: u32) -> Result<Vec<SmolStr>, StoreError> {
+        self.read("looking for mails that were given up", |db| {
+            let sql = format!(
+                "SELECT incident {} AND incident IS NOT NULL
+                 GROUP BY incident ORDER BY min(due) LIMIT :most",
+                lost()
+            );
+            let mut statement = db.prepare_cached(&sql)?;
+            let parameters = named_params! { ":at_once": Level::Informational, ":most": most };
+            let found = statement.query_map(parameters, |row| get_text(row, "incident"))?;
+            found.collect()
+        })
+    }
 }
 
 fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {

@@ -636,6 +636,13 @@ fn a_mail_that_all_refuse_is_given_up_shown_and_never_tried_again() {
     let check = || home.output(&["status", "--check"]).status.code();
     told();
     assert_eq!(check(), Some(1), "{}", home.print(&["status"]));
+    let text = home.print(&["status"]);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("1 mail was given up, and no other mail told its alerts (in_"),
+        "{text}"
+    );
+    assert!(words.contains(" alerts show in_") && words.contains(" alerts ack in_"), "{text}");
     server.script(|script| script.refused.clear());
     // Neither a reload nor a restart wakes it, and what comes later gets through.
     daemon.signal("HUP");
