@@ -127,7 +127,7 @@ fn query(listed: &str, order: &str) -> String {
 const NEVER: i64 = i64::MAX;
 
 /// The kept alerts of a token that nobody expected.
-const ALERTS: &str = "SELECT a.rule, a.time FROM alert AS a
+const ALERTS: &str = "SELECT a.rule, a.level, a.time FROM alert AS a
     LEFT JOIN ack AS own ON own.subject = a.id
     LEFT JOIN ack AS k ON k.subject = coalesce(own.subject, a.incident)
       AND (own.subject IS NOT NULL OR a.number <= k.upto_alert)
@@ -285,7 +285,8 @@ fn alerts_of(
     let mut rows = statement.query(named_params! { ":token": token })?;
     let mut alerts = BTreeMap::<Kind, Span>::new();
     while let Some(row) = rows.next()? {
-        let Some(kind) = Kind::of_rule(row.get_ref("rule")?.as_str()?) else { continue };
+        let rule = row.get_ref("rule")?.as_str()?;
+        let Some(kind) = Kind::told_by(rule, row.get("level")?) else { continue };
         let time = row.get("time")?;
         let span = alerts.entry(kind).or_insert(Span { count: 0, ..Span::once(time) });
         span.extend(time);
@@ -296,6 +297,7 @@ fn alerts_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::alert::Level;
     use crate::engine::commit::Commit;
     use crate::engine::ledger::Ledger;
     use crate::engine::registry::Registered;
@@ -359,7 +361,7 @@ mod tests {
 
     #[test]
     fn marks_and_kept_alerts_are_findings_about_their_token() {
-        let mut store = used(&[(1, ""), (2, ""), (3, "")]);
+        let mut store = used(&[(1, ""), (2, ""), (3, ""), (5, ""), (6, "")]);
         let owned = |token, name| Registered {
             owner: "ops".into(),
             expires_at: Some(NOON.plus(400 * DAY)),
@@ -368,11 +370,22 @@ mod tests {
         let leaked = Registered { leaked_at: Some(NOON.plus(-DAY)), ..owned(1, "leaked") };
         let revoked = Registered { revoked_at: Some(NOON.plus(-DAY)), ..owned(2, "revoked") };
         let bait = Registered { decoy: true, ..owned(4, "bait") };
-        store.register(&[leaked, revoked, owned(3, "url"), bait], "", NOON).unwrap();
+        let rows = [leaked, revoked, owned(3, "url"), bait, owned(5, "abroad"), owned(6, "writer")];
+        store.register(&rows, "", NOON).unwrap();
         let mut in_url = alert("a1", "in_1", 3, NOON);
         in_url.rule.name = "token-in-url".into();
         let other = alert("a2", "in_1", 1, NOON);
-        store.commit(&Commit { alerts: vec![in_url, other], ..Commit::default() }, NOON).unwrap();
+        let of = |id, token, rule: &str, level| {
+            let mut alert = alert(id, "in_1", token, NOON);
+            alert.rule.name = rule.into();
+            alert.rule.level = level;
+            alert
+        };
+        let abroad = of("a3", 5, "new-country", Level::High);
+        let beyond = of("a4", 6, "scope-violation", Level::Medium);
+        let elsewhere = of("a5", 6, "new-network", Level::Low);
+        let alerts = vec![in_url, other, abroad, beyond, elsewhere];
+        store.commit(&Commit { alerts, ..Commit::default() }, NOON).unwrap();
         let found = audit(&store, NOON.plus(DAY));
         let found: Vec<_> = found.iter().map(|found| (found.0.as_str(), &found.2[..])).collect();
         assert_eq!(
@@ -382,6 +395,8 @@ mod tests {
                 ("leaked", &["leaked-in-use"]),
                 ("revoked", &["dead-but-accepted"]),
                 ("url", &["in-url"]),
+                ("abroad", &["outside-pins"]),
+                ("writer", &["beyond-scopes"]),
             ]
         );
     }

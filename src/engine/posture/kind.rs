@@ -19,8 +19,12 @@ pub enum Kind {
     InUrl,
     /// It was sent without TLS.
     PlainHttp,
+    /// It was used outside the networks or countries that are registered for it.
+    OutsidePins,
     /// It was in a Referer.
     InReferer,
+    /// It was accepted for what none of its scopes permits.
+    BeyondScopes,
     /// It can be guessed.
     Weak,
     /// A JWT that is valid for more than a year.
@@ -42,7 +46,7 @@ pub enum Kind {
 }
 
 /// The rules whose kept alerts are findings about a token.
-const RULES: [(&str, Kind); 9] = [
+const RULES: [(&str, Kind); 10] = [
     ("honeytoken-used", Kind::DecoyUsed),
     ("expired-token-accepted", Kind::DeadButAccepted),
     ("revoked-token-used", Kind::DeadButAccepted),
@@ -51,12 +55,16 @@ const RULES: [(&str, Kind); 9] = [
     ("token-in-url", Kind::InUrl),
     ("insecure-transport", Kind::PlainHttp),
     ("token-in-referer", Kind::InReferer),
+    ("scope-violation", Kind::BeyondScopes),
     ("weak-token", Kind::Weak),
 ];
 
+/// The rules whose kept alerts are findings if they are high: then the place is not among the registered ones.
+const PINNED: [&str; 2] = ["new-country", "new-network"];
+
 impl Kind {
     /// All kinds, the worst first.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::DecoyUsed,
         Self::LeakedInUse,
         Self::DeadButAccepted,
@@ -64,7 +72,9 @@ impl Kind {
         Self::LeakedNotRevoked,
         Self::InUrl,
         Self::PlainHttp,
+        Self::OutsidePins,
         Self::InReferer,
+        Self::BeyondScopes,
         Self::Weak,
         Self::LongLived,
         Self::NoMfa,
@@ -101,8 +111,14 @@ impl Kind {
             Self::PlainHttp => {
                 ("plain-http", High, "refuse connections without TLS 1.2, and rotate it")
             }
+            Self::OutsidePins => {
+                ("outside-pins", High, "find out who used it there, or register the place")
+            }
             Self::InReferer => {
                 ("in-referer", Medium, "keep it out of the URLs of pages, and rotate it")
+            }
+            Self::BeyondScopes => {
+                ("beyond-scopes", Medium, "make the server refuse it, or register the scope")
             }
             Self::Weak => {
                 ("weak", Medium, "replace it by 128 bits or more from a random generator")
@@ -165,13 +181,16 @@ impl Kind {
                 Some(Self::ExpiresSoon)
             }
             "lifecycle" => Some(Self::LongLived),
-            rule => Self::of_rule(rule),
+            rule => Self::told_by(rule, alert.rule.level),
         }
     }
 
-    /// Returns what the alerts of a rule say about their token.
+    /// Returns what an alert of a rule says about its token.
     #[must_use]
-    pub fn of_rule(rule: &str) -> Option<Self> {
+    pub fn told_by(rule: &str, level: Level) -> Option<Self> {
+        if PINNED.contains(&rule) {
+            return (Level::High <= level).then_some(Self::OutsidePins);
+        }
         RULES.into_iter().find(|(name, _)| *name == rule).map(|(_, kind)| kind)
     }
 }

@@ -70,9 +70,16 @@ pub(super) struct End {
     is_own: bool,
 }
 
-/// The findings that are alerts about what was exposed.
-const EXPOSING: [Kind; 5] =
-    [Kind::Unsigned, Kind::InUrl, Kind::PlainHttp, Kind::InReferer, Kind::Weak];
+/// The findings that are alerts about what was exposed, or used beyond what is registered.
+const EXPOSING: [Kind; 7] = [
+    Kind::Unsigned,
+    Kind::InUrl,
+    Kind::PlainHttp,
+    Kind::OutsidePins,
+    Kind::InReferer,
+    Kind::BeyondScopes,
+    Kind::Weak,
+];
 
 impl Standing {
     /// Returns the first of its ends that have come.

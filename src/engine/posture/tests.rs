@@ -3,6 +3,7 @@
 use crate::engine::time::HOUR;
 
 use super::*;
+use crate::engine::alert::Level;
 
 /// Noon on Monday, 23 November 2026.
 const NOW: Timestamp = Timestamp(1_795_435_200_000_000);
@@ -77,8 +78,17 @@ fn kinds_are_listed_once_the_worst_first_each_with_a_name_of_its_own() {
         assert_eq!(Kind::parse(kind.as_str()), Some(kind));
         assert!(!kind.remedy().is_empty() && !kind.remedy().ends_with('.'));
     }
-    assert_eq!((Kind::parse("hit"), Kind::of_rule("new-country")), (None, None));
-    assert_eq!(Kind::of_rule("jwt-alg-none"), Some(Kind::Unsigned));
+    assert_eq!((Kind::parse("hit"), Kind::told_by("new-client", Level::High)), (None, None));
+    assert_eq!(Kind::told_by("jwt-alg-none", Level::Low), Some(Kind::Unsigned));
+}
+
+#[test]
+fn use_beyond_what_is_registered_was_no_finding() {
+    for rule in ["new-country", "new-network"] {
+        assert_eq!(Kind::told_by(rule, Level::High), Some(Kind::OutsidePins));
+        assert_eq!(Kind::told_by(rule, Level::Low), None, "new, and not excluded");
+    }
+    assert_eq!(Kind::told_by("scope-violation", Level::Medium), Some(Kind::BeyondScopes));
 }
 
 #[test]
@@ -149,7 +159,15 @@ fn a_decoy_is_only_asked_whether_it_was_used() {
 
 #[test]
 fn what_was_exposed_is_to_be_replaced_unless_it_has_ended() {
-    let kinds = [Kind::Unsigned, Kind::InUrl, Kind::PlainHttp, Kind::InReferer, Kind::Weak];
+    let kinds = [
+        Kind::Unsigned,
+        Kind::InUrl,
+        Kind::PlainHttp,
+        Kind::OutsidePins,
+        Kind::InReferer,
+        Kind::BeyondScopes,
+        Kind::Weak,
+    ];
     for kind in kinds {
         let name = [kind.as_str()];
         let dead = Listing { revoked_at: days(1), ..row() };
