@@ -222,7 +222,7 @@ impl<'a> Manner<'a> {
 }
 
 /// Returns the configured source that names a file, or the log that it was rotated from.
-fn source_of(watches: &[Watch], path: &Path) -> Option<usize> {
+pub(super) fn source_of(watches: &[Watch], path: &Path) -> Option<usize> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut names = [path.clone(), unrotated(&path)].into_iter();
     names.find_map(|path| watches.iter().find(|watch| watch.names(&path)).map(|w| w.source))

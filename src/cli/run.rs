@@ -10,6 +10,7 @@ use anyhow::Context as _;
 
 use crate::cli::args::{Global, Run as Options};
 use crate::cli::exit::usage;
+use crate::cli::replay::source_of;
 use crate::cli::{Context, credentials, host, load, print};
 use crate::daemon::lifetime::Lifetime;
 use crate::daemon::printing::Sink;
@@ -27,6 +28,9 @@ pub(super) fn run(
     global: &Global,
 ) -> anyhow::Result<ExitCode> {
     let files = options.files.clone();
+    if is_print_only(options) {
+        context.site.config.mail = None;
+    }
     let site = &context.site;
     let (sources, followed) = inputs(site, &files)?;
     if followed.watches.is_empty() && followed.units.is_empty() {
@@ -47,8 +51,12 @@ pub(super) fn run(
     let output = Output { sink, journal, lifetime };
     let host = host(global, site);
     let global = global.clone();
+    let is_print_only = is_print_only(options);
     let load = Box::new(move || {
-        let site = load(&global)?;
+        let mut site = load(&global)?;
+        if is_print_only {
+            site.config.mail = None;
+        }
         let (sources, followed) = inputs(&site, &files)?;
         Ok((site, sources, followed))
     });
@@ -57,16 +65,41 @@ pub(super) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the configured sources, or the logs that the command line names, read from their start.
+/// Returns whether alerts are printed and not mailed: somebody looks at logs, whose lines are mostly old.
+fn is_print_only(options: &Options) -> bool {
+    !options.files.is_empty() && !options.mail
+}
+
+/// Returns the configured sources, or the logs that the command line names, read from their start: each as the source
+/// says that names it, others in the format of each line.
 fn inputs(site: &Site, files: &[PathBuf]) -> anyhow::Result<(Vec<Source>, Followed)> {
     if files.is_empty() {
         return Ok((site.sources()?, Followed { watches: site.watches(), units: site.units() }));
     }
-    let format = format_of("auto")?;
-    let source = Source::of(format);
-    let patterns = files.iter().map(std::path::absolute).collect::<Result<_, _>>()?;
-    let watch = Watch { source: 0, patterns, read_from: ReadFrom::Start, is_polled: false };
-    Ok((vec![source], Followed { watches: vec![watch], units: Vec::new() }))
+    let paths: Vec<PathBuf> = files.iter().map(std::path::absolute).collect::<Result<_, _>>()?;
+    let mut sources = site.sources()?;
+    let rest = Watch {
+        source: sources.len(),
+        patterns: paths.clone(),
+        read_from: ReadFrom::Start,
+        is_polled: false,
+    };
+    sources.push(Source::of(format_of("auto")?));
+    let configured = site.watches();
+    let within = configured.iter().map(|watch| within(watch, &configured, &paths));
+    // A file that several watches name is of the first.
+    let watches = within.chain([rest]).filter(|watch| !watch.patterns.is_empty()).collect();
+    Ok((sources, Followed { watches, units: Vec::new() }))
+}
+
+/// Returns what a configured watch and paths have in common: the paths that it names, and its patterns below them.
+fn within(watch: &Watch, configured: &[Watch], paths: &[PathBuf]) -> Watch {
+    let is_named = |path: &&PathBuf| source_of(configured, path) == Some(watch.source);
+    let is_below =
+        |pattern: &&PathBuf| paths.iter().any(|path| *pattern != path && pattern.starts_with(path));
+    let below = watch.patterns.iter().filter(is_below);
+    let patterns = paths.iter().filter(is_named).chain(below).cloned().collect();
+    Watch { patterns, read_from: ReadFrom::Start, ..watch.clone() }
 }
 
 /// Returns an alert as JSON, in one line.

@@ -600,3 +600,27 @@ fn a_file_followed_from_its_end_is_accounted_for() {
     assert!(daemon.terminate().success(), "{}", home.daemon_log());
     assert_eq!(streams()[0]["accounted"], true, "{}", streams());
 }
+
+#[test]
+fn a_named_file_was_read_without_its_source_and_its_old_lines_were_mailed() {
+    for (arguments, n_mails) in
+        [(&["logs/odd.log"][..], 0), (&["logs"], 0), (&["--mail", "logs"], 1)]
+    {
+        let home = Home::new(
+            "[[source]]\npaths = [\"logs/*.log\"]\n\
+             template = '$time_iso8601|$remote_addr|$request|$status'\n\
+             [mail]\nserver = \"smtp+insecure://127.0.0.1:9\"\nfrom = \"tokenwatch@example.org\"\n\
+             to = [\"ops@example.org\"]\n[output]\njournal = false\n",
+        );
+        home.append(
+            "logs/odd.log",
+            "2026-03-02T08:00:07Z|192.0.2.7|GET /v1?access_token=exk_00000009fedcba98765432 HTTP/1.1|200\n",
+        );
+        let daemon = home.run(arguments);
+        wait_until("the line is committed", || home.committed_lines() == 1);
+        daemon.terminate();
+        let status = &home.json(&["status", "--json"])[0];
+        assert_eq!((&status["alerts"], &status["streams"][0]["parsed"]), (&1.into(), &1.into()));
+        assert_eq!(status["outbox"]["waiting"], n_mails, "{arguments:?}");
+    }
+}

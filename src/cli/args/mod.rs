@@ -151,10 +151,14 @@ pub enum Command {
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Follow these files, or the logs in these directories, instead of the configured sources, and print alerts. They
-    /// are read from their start, as if all their lines came now: for old ones, use `replay`.
+    /// Follow these files, or the logs in these directories, instead of the configured sources, and print alerts instead
+    /// of mailing them. They are read from their start, as if all their lines came now: for old ones, use `replay`. A log
+    /// that a configured source names is read as that source says.
     #[arg(value_name = "PATH")]
     pub files: Vec<PathBuf>,
+    /// Mail the alerts about PATH, too.
+    #[arg(long, requires = "files")]
+    pub mail: bool,
 }
 
 /// Options of `replay`.
