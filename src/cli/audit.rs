@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::args::Audit as Options;
 use crate::cli::exit::usage;
+use crate::cli::grouped::of_several;
 use crate::cli::print::{self, Printer};
 use crate::cli::tokens::{label, token_json};
 use crate::cli::{Context, exit, state, table, when};
@@ -140,7 +141,7 @@ fn subject(audited: Audited, json: Option<Json>) -> Subject {
     let Audited { token, n_tokens, is_registered, findings } = audited;
     let label = match n_tokens {
         1 => label(&token),
-        n => format!("{} ({n} tokens)", print::safe(&token.principal)),
+        n => of_several(&token, n),
     };
     let (state, last_seen) = (token.state.as_str(), token.last_seen);
     Subject { label, state, is_registered, last_seen, findings, json }

@@ -14,6 +14,7 @@ pub mod exit;
 mod explain;
 mod forget;
 mod generate;
+mod grouped;
 mod headings;
 mod health;
 mod history;

@@ -1,6 +1,7 @@
 //! `tokens`: what is known about tokens. The commands that change the registry are in `registering`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
@@ -9,10 +10,11 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::args::{Tokens, TokensList};
 use crate::cli::exit::usage;
+use crate::cli::grouped::{self, Row};
 use crate::cli::history::{extend, lifecycle_json};
 use crate::cli::print::{self, Printer};
 use crate::cli::registering::{self, Mark};
-use crate::cli::{Context, forget, rekey, scopes, state, table, when};
+use crate::cli::{Context, advice, forget, rekey, scopes, state, table, when};
 use crate::clock::now;
 use crate::engine::registry::Registered;
 use crate::engine::secret::TokenId;
@@ -44,8 +46,16 @@ pub(super) fn run(context: &mut Context, options: &Tokens) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
+/// Rows of the database read for each line of a list at most: tokens of one user have one line together.
+const ROWS_A_LINE: u32 = 200;
+
+/// Tokens of one principal shown at most; JSON has all of them.
+const MOST_SHOWN: usize = 20;
+
 fn list(context: &mut Context, options: &TokensList) -> anyhow::Result<()> {
     let now = now();
+    let is_each = options.each || context.printer.is_json();
+    let n_read = if is_each { options.limit } else { options.limit.saturating_mul(ROWS_A_LINE) };
     let text = options.text.as_deref();
     text.map_or(Ok(()), state::refuse_secret)?;
     let filter = TokenFilter {
@@ -54,24 +64,30 @@ fn list(context: &mut Context, options: &TokensList) -> anyhow::Result<()> {
         since: options.since.as_deref().map(|text| when::instant(text, now)).transpose()?,
         unused_since: options.unused.as_deref().map(|text| when::instant(text, now)).transpose()?,
         ends_by: options.expiring.as_deref().map(|text| when::ahead(text, now)).transpose()?,
-        limit: Some(options.limit),
+        limit: Some(n_read),
     };
     let reader = state::reader(&context.site)?;
     let tokens = reader.tokens(&filter, now)?;
+    let registry = reader.registry()?;
+    let rows = Rows::of(&registry);
     let printer = &mut context.printer;
     if printer.is_json() {
-        let registry = reader.registry()?;
-        let rows = Rows::of(&registry);
         let json = |token| with_registered(token_json(token), rows.of_token(token));
         tokens.iter().try_for_each(|token| printer.json(&json(token)))?;
-    } else if tokens.is_empty() {
-        printer.line("no tokens")?;
-    } else if filter.ends_by.is_some() {
-        printer.line(table_of(&tokens, Beside::End, now))?;
-    } else {
-        printer.line(drawn(&tokens, now))?;
+        print::say_limit(tokens.len(), options.limit);
+        return Ok(());
     }
-    print::say_limit(tokens.len(), options.limit);
+    if tokens.is_empty() {
+        return Ok(printer.line("no tokens")?);
+    }
+    let alone = |token: &TokenSummary| is_each || rows.has_own(token);
+    let mut lines = grouped::grouped(&tokens, alone);
+    lines.truncate(usize::try_from(options.limit).unwrap_or(usize::MAX));
+    let beside = if filter.ends_by.is_some() { Beside::End } else { Beside::FirstUse };
+    printer.line(table_of(&lines, beside, now))?;
+    let is_cut = u32::try_from(tokens.len()).is_ok_and(|n| n_read <= n);
+    let n_lines = u32::try_from(lines.len()).unwrap_or(u32::MAX);
+    print::say_limit(lines.len(), if is_cut { n_lines } else { options.limit });
     Ok(())
 }
 
@@ -88,7 +104,7 @@ fn state_of(name: &str) -> anyhow::Result<TokenState> {
 
 /// Draws a table of tokens that fits the terminal.
 pub(super) fn drawn(tokens: &[TokenSummary], now: Timestamp) -> String {
-    table_of(tokens, Beside::FirstUse, now)
+    table_of(&grouped::each(tokens), Beside::FirstUse, now)
 }
 
 /// The time that a wide table shows beside the last use. A narrow one has room for one: the end, if it was asked for.
@@ -114,13 +130,13 @@ impl Beside {
     }
 }
 
-fn table_of(tokens: &[TokenSummary], beside: Beside, now: Timestamp) -> String {
+fn table_of(rows: &[Row], beside: Beside, now: Timestamp) -> String {
     let table =
-        if table::is_narrow() { narrow(tokens, beside, now) } else { wide(tokens, beside, now) };
+        if table::is_narrow() { narrow(rows, beside, now) } else { wide(rows, beside, now) };
     table::coloured(&table, |word| TokenState::parse(word).map(style))
 }
 
-fn wide(tokens: &[TokenSummary], beside: Beside, now: Timestamp) -> comfy_table::Table {
+fn wide(rows: &[Row], beside: Beside, now: Timestamp) -> comfy_table::Table {
     let mut table = table::table(&[
         "state",
         "token",
@@ -133,18 +149,21 @@ fn wide(tokens: &[TokenSummary], beside: Beside, now: Timestamp) -> comfy_table:
         beside.name(),
         "last seen",
     ]);
-    for token in tokens {
+    for row in rows {
+        let token = &row.token;
         let (activity, distinct) = (&token.activity, &token.distinct);
+        // The places of several tokens cannot be added up.
+        let places = |n| if row.n_tokens == 1 { print::number(n) } else { String::new() };
         let outcomes = [activity.ok, activity.denied, activity.failed].map(print::number).join("/");
         table.add_row([
             token.state.as_str().to_owned(),
-            label(token),
+            row.label(),
             print::safe(&token.kind),
             print::number(activity.requests),
             outcomes,
-            print::number(distinct.countries),
-            print::number(distinct.networks),
-            print::number(distinct.addresses),
+            places(distinct.countries),
+            places(distinct.networks),
+            places(distinct.addresses),
             beside.of(token, now),
             seen(token.last_seen, now),
         ]);
@@ -152,16 +171,17 @@ fn wide(tokens: &[TokenSummary], beside: Beside, now: Timestamp) -> comfy_table:
     table
 }
 
-fn narrow(tokens: &[TokenSummary], beside: Beside, now: Timestamp) -> comfy_table::Table {
+fn narrow(rows: &[Row], beside: Beside, now: Timestamp) -> comfy_table::Table {
     let (name, time): (_, fn(&TokenSummary) -> Option<Timestamp>) = match beside {
         Beside::FirstUse => ("last seen", |token| token.last_seen),
         Beside::End => ("ends", |token| token.ends_at),
     };
     let mut table = table::table(&["state", "token", "requests", name]);
-    for token in tokens {
+    for row in rows {
+        let token = &row.token;
         let requests = print::number(token.activity.requests);
         let time = seen(time(token), now);
-        table.add_row([token.state.as_str().to_owned(), label(token), requests, time]);
+        table.add_row([token.state.as_str().to_owned(), row.label(), requests, time]);
     }
     table
 }
@@ -228,11 +248,12 @@ fn show(context: &mut Context, text: &str) -> anyhow::Result<()> {
     let history = reader.history(&who, None, None, now)?;
     let registry = reader.registry()?;
     let rows = Rows::of(&registry);
-    let printer = &mut context.printer;
+    let Context { printer, global, .. } = context;
     if history.tokens.is_empty() {
         bail!("{}: a principal without tokens", print::safe(state::name(&who)));
     }
-    for (n, token) in history.tokens.iter().enumerate() {
+    let most = if printer.is_json() { usize::MAX } else { MOST_SHOWN };
+    for (n, token) in history.tokens.iter().take(most).enumerate() {
         let row = rows.of_token(token);
         let said = said_of(row, &history.lifecycle);
         if printer.is_json() {
@@ -250,6 +271,15 @@ fn show(context: &mut Context, text: &str) -> anyhow::Result<()> {
             print_row(printer, row, &said.collect::<Vec<_>>())?;
         }
     }
+    let n_more = history.tokens.len().saturating_sub(most);
+    if n_more > 0 {
+        let words =
+            format!("tokens list {} --each", advice::quoted(OsStr::new(&state::name(&who))));
+        let command = advice::command(global, &words);
+        printer.line("")?;
+        printer
+            .line(format_args!("and {} used earlier: {command}", print::number(n_more as u64)))?;
+    }
     Ok(())
 }
 
@@ -266,6 +296,11 @@ impl<'a> Rows<'a> {
             by_token: registry.iter().filter_map(|row| Some((row.token?, row))).collect(),
             by_name: named.map(|row| (row.name.as_str(), row)).collect(),
         }
+    }
+
+    /// Returns whether a token has a row of its own; what was never seen is nothing but its row.
+    fn has_own(&self, token: &TokenSummary) -> bool {
+        token.token.is_none_or(|id| self.by_token.contains_key(&id))
     }
 
     /// Returns the row that applies to a token: its own, else that of its principal's name.

@@ -19,7 +19,8 @@ pub struct TokenFilter {
     pub state: Option<TokenState>,
     /// Used at this time or later.
     pub since: Option<Timestamp>,
-    /// Not used at this time or later; of those never used, not registered at this time or later either.
+    /// Not used at this time or later; of those never used, not registered at this time or later either. Of a token that
+    /// has expired nobody expects use: only if `state` asks for such.
     pub unused_since: Option<Timestamp>,
     /// Still valid, and ends at this time or before.
     pub ends_by: Option<Timestamp>,
@@ -84,13 +85,14 @@ fn listing(filter: &TokenFilter) -> String {
     const SINCE: &str = "(:since IS NULL OR last_seen >= :since)";
     let is_told_by_row = filter.text.is_none()
         && filter.state.is_none()
+        && filter.unused_since.is_none()
         && filter.ends_by.is_none()
         && filter.limit.is_some();
     let used = if is_told_by_row {
         &format!(
             "t.number IN (
                SELECT number FROM token
-               WHERE {SINCE} AND (:unused_since IS NULL OR last_seen < :unused_since)
+               WHERE {SINCE}
                ORDER BY {KEY}, id LIMIT :limit)"
         )
     } else {
@@ -104,7 +106,8 @@ fn listing(filter: &TokenFilter) -> String {
              OR instr('tw1_' || lower(hex(token)), lower(:text)) = 1)
            AND (:ends_by IS NULL OR :now < ends_at AND ends_at <= :ends_by)
            AND (:unused_since IS NULL
-             OR coalesce(last_seen, registered_at, :unused_since - 1) < :unused_since)
+             OR coalesce(last_seen, registered_at, :unused_since - 1) < :unused_since
+               AND (:state IS NOT NULL OR state <> 'expired'))
            AND {SINCE}
          ORDER BY {KEY}, id LIMIT :limit",
         summaries(used, "true")

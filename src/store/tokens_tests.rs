@@ -188,3 +188,18 @@ fn only_the_tokens_of_a_page_are_summed_up() {
     assert!(sums_up_all(TokenFilter { text: Some("ci".into()), ..page.clone() }));
     assert!(sums_up_all(TokenFilter { state: Some(TokenState::Active), ..page }));
 }
+
+#[test]
+fn a_token_that_has_expired_was_listed_as_unused() {
+    let mut store = used(3);
+    let row = Registered { expires_at: Some(NOON), ..registered(Some(1), "over") };
+    store.register(&[row], "", NOON).unwrap();
+    let list = |filter| ids(&store.tokens(&filter, NOON).unwrap());
+    let unused = TokenFilter {
+        unused_since: Some(NOON.plus(3 * SECOND)),
+        limit: Some(9),
+        ..TokenFilter::default()
+    };
+    assert_eq!(list(unused.clone()), [id(2)]);
+    assert_eq!(list(TokenFilter { state: Some(TokenState::Expired), ..unused }), [id(1)]);
+}

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokenwatch::store::Reader;
 
-use crate::program::Home;
+use crate::program::{CONFIG, Home};
 
 /// Two tokens of one name: the second took the place of the first.
 const OLD: &str = "exk-sue-0123456789abcdef0123";
@@ -572,4 +572,35 @@ fn a_file_with_invalid_rows_makes_no_database() {
         assert!(error.contains("2 rows cannot be read"), "{error}");
         assert!(!home.path("state/tokenwatch.db").exists());
     }
+}
+
+#[test]
+fn one_user_with_many_jwts_filled_every_list() {
+    let home = Home::new(CONFIG);
+    let head = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
+    let kim = "eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUub3JnIiwic3ViIjoia2ltIiwiYW1yIjpbInB3ZCJdfQ";
+    let line = |token: String| {
+        format!(
+            "84.150.1.9 - - [12/Mar/2026:02:13:07 +0000] \"GET /v1/items HTTP/1.1\" 200 612 \"-\" \
+             \"curl/8.5.0\" \"Bearer {token}\"\n"
+        )
+    };
+    let jwts = (0..25).map(|n| line(format!("{head}.{kim}.{n:04}bmF0dXJlLW9mLWEtdGVzdA")));
+    home.append("logs/access.log", jwts.collect::<String>());
+    home.append("logs/access.log", line("exk-sue-0123456789abcdef0123".to_owned()));
+    home.print(&["replay", "--save", "logs/access.log"]);
+    let n_rows = |arguments: &[&str]| {
+        let list = home.print(&[&["tokens", "list"], arguments].concat());
+        list.lines().filter(|line| line.contains("unregistered")).count()
+    };
+    let list = home.print(&["tokens", "list", "--unused", "10d", "-n", "2"]);
+    assert!(list.contains("jwt:https://id.example.org:kim (25 tokens)"), "{list}");
+    assert_eq!((n_rows(&[]), n_rows(&["--each"]), n_rows(&["-n", "1"])), (2, 26, 1));
+    assert_eq!(home.json(&["tokens", "list", "--json"]).len(), 26);
+    let shown = home.print(&["tokens", "show", "jwt:https://id.example.org:kim"]);
+    let n_cards = shown.lines().filter(|line| line.starts_with("  id ")).count();
+    assert_eq!(n_cards, 20, "{shown}");
+    let last = shown.lines().last().unwrap_or_default();
+    assert!(last.starts_with("and 5 used earlier: tokenwatch "), "{last}");
+    assert!(last.ends_with(" tokens list jwt:https://id.example.org:kim --each"), "{last}");
 }

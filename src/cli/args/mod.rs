@@ -301,12 +301,17 @@ pub struct TokensList {
     /// Only tokens used since this time.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// Only tokens not used since this time, such as 90d; of those never used, only those registered before it.
+    /// Only tokens not used since this time, such as 90d; of those never used, only those registered before it. Expired
+    /// ones only with `--state expired`.
     #[arg(long, value_name = "TIME")]
     pub unused: Option<String>,
     /// Only valid tokens that expire, or are to be revoked or rotated, by this time, such as 30d from now.
     #[arg(long, value_name = "TIME")]
     pub expiring: Option<String>,
+    /// List each token. Without --each, those that one JWT subject, user or AWS key has in one state, and that are not
+    /// registered one by one, have one line. JSON has each in any case.
+    #[arg(long)]
+    pub each: bool,
     /// List at most this many.
     #[arg(long, short = 'n', default_value_t = 100)]
     pub limit: u32,
