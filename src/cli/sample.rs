@@ -1,7 +1,8 @@
 //! The first lines of a log: what they look like, how they fit its format, and what is found in them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::path::Path;
 
 use serde::Serialize;
@@ -9,7 +10,7 @@ use serde::Serialize;
 use crate::engine::detect::rejected_percent;
 use crate::engine::pulse::Misfit;
 use crate::engine::reader::Source as Reading;
-use crate::engine::record::{Columns, Record, guess, is_error_log};
+use crate::engine::record::{Columns, Record, guess, is_error_log, is_private};
 use crate::engine::token::{Finder, Seen};
 use crate::engine::zone::Reach;
 
@@ -29,6 +30,12 @@ pub(super) struct Sample {
     with_token: usize,
     /// Where the log has secrets themselves, not ids in their place.
     in_clear: BTreeSet<String>,
+    /// The private address from which nearly all lines come, for others whom they name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) proxy: Option<IpAddr>,
+    /// Lines by private address that name another client.
+    #[serde(skip)]
+    passed_on: BTreeMap<IpAddr, usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) first: Option<Numbered>,
 }
@@ -76,6 +83,9 @@ impl Sample {
             }
             sample.lines += 1;
         }
+        if reading.trusted_proxies.is_empty() {
+            sample.proxy = sample.most_passed_on();
+        }
         (sample.lines > 0).then_some(sample)
     }
 
@@ -86,8 +96,20 @@ impl Sample {
         self.with_client += usize::from(record.client.is_some());
         self.with_status += usize::from(record.status.is_some());
         self.with_token += usize::from(!sightings.is_empty());
+        let peer = record.client.filter(|peer| is_private(peer) && record.forwarded().is_some());
+        if let Some(peer) = peer {
+            *self.passed_on.entry(peer).or_default() += 1;
+        }
         let secrets = sightings.iter().filter(|one| matches!(one.seen, Seen::Secret(..)));
         self.in_clear.extend(secrets.map(|one| one.carrier.to_string()));
+    }
+
+    /// Returns the address that passed on nearly all lines, of at least a few.
+    fn most_passed_on(&self) -> Option<IpAddr> {
+        /// Fewer lines may be one client's.
+        const FEWEST: usize = 5;
+        let (peer, count) = self.passed_on.iter().max_by_key(|(_, count)| **count)?;
+        (FEWEST <= *count && self.fit * 9 <= *count * 10).then_some(*peer)
     }
 
     /// Returns whether lines fit, but none has a token: perhaps the site has no callers with tokens, but a format that
@@ -96,9 +118,21 @@ impl Sample {
         self.fit > 0 && self.with_token == 0
     }
 
+    /// Returns whether so many lines have no token that it is hardly chance.
+    pub(super) const fn is_doubtful(&self) -> bool {
+        /// Fewer lines may be those of callers without one.
+        const FEWEST: usize = 20;
+        self.is_tokenless() && FEWEST <= self.fit
+    }
+
     /// Returns whether lines fit, but none has a client address, which every server logs, or none has a status.
     pub(super) const fn is_incomplete(&self) -> bool {
         self.fit > 0 && (self.with_client == 0 || self.with_status == 0)
+    }
+
+    /// Returns where docs/formats.md says how a server of this format logs tokens.
+    pub(super) fn section(&self) -> &'static str {
+        section(if self.format == "auto" { self.guess } else { &self.format })
     }
 
     pub(super) fn rejected_percent(&self) -> f64 {
@@ -116,7 +150,10 @@ impl fmt::Display for Sample {
             "auto" => write!(f, "{path}: {format}, looks like no preset; ")?,
             guess => write!(f, "{path}: {format}, looks like {guess} ({share:.0} %); ")?,
         }
-        write!(f, "{fit} of the first {lines} lines fit")?;
+        match fit {
+            0 => write!(f, "none of the first {lines} lines fits, so nothing would be seen")?,
+            _ => write!(f, "{fit} of the first {lines} lines fit")?,
+        }
         if *fit > 0 {
             write!(f, ", {} with a token", some(self.with_token))?;
         }
@@ -137,6 +174,32 @@ impl fmt::Display for Sample {
     }
 }
 
+fn section(format: &str) -> &'static str {
+    match format {
+        "nginx-combined" | "nginx-json" | "nginx-error" => "nginx",
+        "apache-combined" | "common" | "vhost-combined" | "apache-error" => "apache",
+        "lighttpd" | "lighttpd-error" => "lighttpd",
+        "caddy-json" => "caddy",
+        "traefik" | "traefik-json" => "traefik",
+        "envoy" | "envoy-json" => "envoy-and-istio",
+        "kong-json" => "kong-and-apisix",
+        "alb" | "elb" | "s3" | "aws-api-gateway" => "aws",
+        "cloudflare" | "akamai" | "google-cloud" | "azure" => {
+            "cloudflare-akamai-google-cloud-azure"
+        }
+        "w3c" => "iis-and-other-w3c-logs",
+        "uvicorn" => "gunicorn-and-uvicorn",
+        "pino" | "morgan-dev" | "morgan-short" | "morgan-tiny" => "node-morgan-and-pino",
+        "json" | "ecs" => "json-and-logfmt",
+        "haproxy" => "haproxy",
+        "litespeed" => "litespeed",
+        "squid" => "squid",
+        "uwsgi" => "uwsgi",
+        "zoraxy" => "zoraxy",
+        _ => "templates",
+    }
+}
+
 fn some(n: usize) -> String {
     if n == 0 { "none".to_owned() } else { n.to_string() }
 }
@@ -150,4 +213,23 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (u64, u64, &[u8])> {
         (number, from, line.strip_suffix(b"\r").unwrap_or(line))
     });
     lines.filter(|(_, _, line)| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::record::Format;
+
+    #[test]
+    fn every_format_has_a_section_that_exists() {
+        let text = include_str!("../../docs/formats.md");
+        let headings = text.lines().filter_map(|line| line.strip_prefix("## "));
+        let anchor =
+            |heading: &str| heading.to_lowercase().replace([',', ':'], "").replace(' ', "-");
+        let anchors: BTreeSet<String> = headings.map(anchor).collect();
+        for (name, _) in Format::presets() {
+            assert!(anchors.contains(section(name)), "{name}: {anchors:?}");
+        }
+        assert_eq!(section("nginx-combined"), "nginx");
+    }
 }

@@ -574,12 +574,12 @@ fn check_shows_what_each_log_looks_like_and_the_first_line_that_does_not_fit() {
         let is_log = |one: &&Value| one["message"].as_str().unwrap().contains(name);
         findings.iter().find(is_log).unwrap().clone()
     };
-    let (good, empty, bad) = (of("a.log"), of("b.log"), of("c.log"));
+    let (tokenless, empty, bad) = (of("a.log"), of("b.log"), of("c.log"));
     assert_eq!(
-        (&good["level"], &empty["level"], &bad["level"]),
-        (&json!("ok"), &json!("ok"), &json!("warning"))
+        (&tokenless["level"], &empty["level"], &bad["level"]),
+        (&json!("warning"), &json!("ok"), &json!("warning"))
     );
-    let log = &good["log"];
+    let log = &tokenless["log"];
     assert_eq!((&log["format"], &log["guess"]), (&json!("auto"), &json!("nginx-combined")));
     assert_eq!((&log["lines"], &log["fit"]), (&json!(130), &json!(129)));
     assert_eq!((&log["first"]["line"], &log["first"]["offset"]), (&json!(73), &json!(offset)));

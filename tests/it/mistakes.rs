@@ -264,6 +264,13 @@ fn a_log_whose_tokens_are_not_seen_was_ok() {
     home.append("logs/a.log", line(log));
     let told = said(&home, &["check"], 0);
     assert!(told.contains("ok      source") && told.contains("none with a token; `"), "{told}");
+    home.append("logs/a.log", line(log).repeat(19));
+    let told = said(&home, &["check"], 0);
+    assert!(told.contains("warning source"), "{told}");
+    assert!(
+        told.contains("none with a token; the format may not log the token: docs/formats.md#"),
+        "{told}"
+    );
     assert!(told.contains("logs/a.log` shows what is seen"), "{told}");
     home.configure("[[source]]\npaths = [\"logs/*.log\"]\nfields = { client = \"per\" }\n");
     let told = said(&home, &["check"], 0);
@@ -276,7 +283,7 @@ fn a_log_whose_tokens_are_not_seen_was_ok() {
     );
     let told = said(&home, &["check"], 0);
     assert!(told.contains("ok      source"), "{told}");
-    assert!(told.contains("1 with a token (in clear: header:authorization)"), "{told}");
+    assert!(told.contains("20 with a token (in clear: header:authorization)"), "{told}");
     assert!(!told.contains("client's address"), "{told}");
     // An id is no secret.
     home.configure("[[source]]\npaths = [\"logs/*.log\"]\n");
@@ -461,4 +468,50 @@ fn a_mark_on_an_unknown_name_is_warned_of_with_the_one_that_may_be_meant() {
     assert!(mutes.contains("\"source:203.0.113.0/24\""), "{mutes}");
     let told = said(&home, &[&mute[..], &["source:203.0.113"]].concat(), 2);
     assert!(told.contains("names no source: expected source: and an address"), "{told}");
+}
+
+#[test]
+fn check_names_a_proxy_that_hides_the_clients() {
+    let source = "[[source]]\npaths = [\"logs/*.log\"]\n";
+    let home = Home::new(source);
+    let line = |n: u32| {
+        format!(
+            "{{\"time\":\"2026-03-02T08:00:0{n}Z\",\"remote_addr\":\"10.0.0.5\",\"request\":\"GET / HTTP/1.1\",\
+             \"status\":200,\"http_x_forwarded_for\":\"203.0.113.{n}\",\
+             \"http_authorization\":\"Bearer exk_0123456789abcdef0123456789abcdef\"}}\n"
+        )
+    };
+    home.append("logs/a.log", (0..4).map(line).collect::<String>());
+    assert!(!said(&home, &["check"], 0).contains("trusted_proxies"), "too few to tell");
+    home.append("logs/a.log", (4..8).map(line).collect::<String>());
+    let told = said(&home, &["check"], 0);
+    assert!(told.contains("warning source"), "{told}");
+    assert!(told.contains("set trusted_proxies = [\"10.0.0.5\"]"), "{told}");
+    home.configure(&format!("{source}trusted_proxies = [\"10.0.0.5\"]\n"));
+    assert!(!said(&home, &["check"], 0).contains("trusted_proxies"));
+}
+
+#[test]
+fn a_secret_given_as_a_column_is_said_to_be_in_the_history_of_the_shell() {
+    let home = home();
+    let told = said(&home, &["tokens", "add", "foo", "secret123"], 2);
+    assert!(told.contains("expected COLUMN=VALUE") && told.contains("shell's history"), "{told}");
+    assert!(!told.contains("secret123"), "{told}");
+}
+
+#[test]
+fn an_alert_said_only_what_its_token_was_called_then() {
+    let home = Home::new(CONFIG);
+    let in_url = LINE.replace("/v1/items", "/v1/items?access_token=exk-b-0123456789abcdef");
+    home.append("logs/access.log", in_url.replace("Bearer exk-a-0123456789abcdef", "-"));
+    home.print(&["replay", "--save", "logs/access.log"]);
+    let alert = home.json(&["alerts", "list", "--json"]).remove(0);
+    let id = alert["id"].as_str().unwrap();
+    let token = alert["token"]["id"].as_str().unwrap();
+    let shown = || home.print(&["alerts", "show", id]);
+    assert!(!shown().contains("(now "), "{}", shown());
+    home.print(&["tokens", "set", token, "name=deploy-bot"]);
+    assert!(shown().contains(&format!("  principal   {token} (now deploy-bot)\n")), "{}", shown());
+    home.print(&["alerts", "ack", id, "--expected"]);
+    assert!(shown().contains("  answer      expected on "), "{}", shown());
 }

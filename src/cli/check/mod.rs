@@ -23,7 +23,7 @@ use crate::daemon::site::Site;
 use crate::deliver::email::Timeouts;
 use crate::engine::detect::Health;
 use crate::engine::reader::Source as Reading;
-use crate::engine::record::guess;
+use crate::engine::record::{guess, is_error_log};
 use crate::engine::rule::is_built_in;
 use crate::engine::token::Finder;
 use crate::engine::trial::try_rule;
@@ -292,20 +292,41 @@ fn log(
         return;
     };
     let mut outcome = outcome("source", Level::Ok, sample.to_string());
-    if let Some(first) = &sample.first {
+    let see = sample.first.as_ref().map(|first| {
         let place = place(&source.from, bytes, first.line);
-        outcome.hint = format!("see `{}`", advice::explain(bounds.global, path, &place));
-    }
-    let is_file = matches!(source.from, SourceFrom::Files(_));
-    if outcome.hint.is_empty() && sample.is_tokenless() && is_file {
-        let parse = format!("parse {}", advice::quoted(path.as_os_str()));
-        outcome.hint = format!("`{}` shows what is seen", advice::command(bounds.global, &parse));
-    }
+        format!("see `{}`", advice::explain(bounds.global, path, &place))
+    });
+    let hints = see.into_iter().chain(hints(&sample, source, path, bounds.global));
+    outcome.hint = hints.collect::<Vec<_>>().join("; ");
     // However few lines there are: a check of the configuration should warn early.
-    if sample.rejected_percent() > bounds.health.rejected_percent || sample.is_incomplete() {
+    let is_rejected = sample.rejected_percent() > bounds.health.rejected_percent;
+    // Servers write few tokens into the logs of their errors.
+    let is_doubtful = sample.is_doubtful() && !is_error_log(path);
+    if is_rejected || sample.is_incomplete() || is_doubtful || sample.proxy.is_some() {
         outcome = Outcome { level: Level::Warning, ..outcome }.at(&source.format.span);
     }
     report.0.push(Outcome { log: Some(sample), ..outcome });
+}
+
+/// Returns what to do about a log whose lines fit.
+fn hints(sample: &Sample, source: &Source, path: &Path, global: &Global) -> Vec<String> {
+    let mut hints = Vec::new();
+    if let Some(proxy) = sample.proxy {
+        hints.push(format!(
+            "nearly all lines come from {proxy} for other clients: if it is your proxy, set \
+             trusted_proxies = [\"{proxy}\"]"
+        ));
+    }
+    if sample.is_doubtful() {
+        let section = sample.section();
+        hints.push(format!("the format may not log the token: docs/formats.md#{section}"));
+    }
+    let is_file = matches!(source.from, SourceFrom::Files(_));
+    if sample.is_tokenless() && sample.first.is_none() && is_file {
+        let parse = format!("parse {}", advice::quoted(path.as_os_str()));
+        hints.push(format!("`{}` shows what is seen", advice::command(global, &parse)));
+    }
+    hints
 }
 
 /// Returns where to find a line again. Messages of the journal have no lasting numbers.

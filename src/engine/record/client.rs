@@ -23,12 +23,16 @@ pub fn client_behind(
 /// (RFC 1918, RFC 4193, loopback, link-local) belong to the site, as Envoy assumes too.
 #[must_use]
 pub fn client_beyond_private(last_hop: Option<IpAddr>, forwarded: Option<&[u8]>) -> Option<IpAddr> {
-    walk(last_hop, forwarded, |hop| match hop {
-        IpAddr::V4(hop) => hop.is_private() || hop.is_loopback() || hop.is_link_local(),
-        IpAddr::V6(hop) => {
-            hop.is_unique_local() || hop.is_loopback() || hop.is_unicast_link_local()
-        }
-    })
+    walk(last_hop, forwarded, is_private)
+}
+
+/// Returns whether an address is one of the site's own network.
+#[must_use]
+pub fn is_private(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local(),
+    }
 }
 
 fn walk(

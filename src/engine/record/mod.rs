@@ -55,7 +55,9 @@ mod zoraxy;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-pub use client::{address_and_port, client_behind, client_beyond_private, parse_address};
+pub use client::{
+    address_and_port, client_behind, client_beyond_private, is_private, parse_address,
+};
 pub use columns::Columns;
 pub use format::{Format, is_error_log};
 pub use guess::{Guess, guess};
