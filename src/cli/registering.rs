@@ -163,7 +163,11 @@ fn like(name: &str) -> String {
 /// Applies one `COLUMN=VALUE`, or returns what is wrong with it.
 fn take(changes: &mut Changes, text: &str, key: &SealKey) -> Result<(), String> {
     let Some((name, value)) = text.split_once('=') else {
-        return Err(format!("expected COLUMN=VALUE, with one of the columns {}", columns()));
+        return Err(format!(
+            "expected COLUMN=VALUE, with one of the columns {}; a secret comes on standard input: one that was given \
+             here is in the shell's history now",
+            columns()
+        ));
     };
     if name == "token" || !COLUMNS.contains(&name) {
         let (name, like) = (print::safe(name), like(name));

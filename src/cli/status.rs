@@ -183,7 +183,10 @@ fn print_threshold(
     } else {
         String::new()
     };
-    let text = format!("scores from {} nats on{sooner}: {why}", threshold.nats);
+    let text = format!(
+        "scores from {} nats on (2.3 nats: ten times as unusual){sooner}: {why}",
+        threshold.nats
+    );
     Ok(print_wrapped(printer, "mailed at once", &text)?)
 }
 

@@ -13,7 +13,7 @@ use super::Role;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another daemon or command is using this state.
-    #[error("{}: held by another {}", path.display(), named(*holder))]
+    #[error("{}: held by another {}; end it first, or use another --state-dir", path.display(), named(*holder))]
     Locked {
         /// The lock file.
         path: PathBuf,

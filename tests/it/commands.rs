@@ -840,11 +840,14 @@ fn the_status_accounts_for_every_byte() {
 fn the_status_hid_that_rented_machines_are_told_sooner() {
     let home = home();
     let shown = home.print(&["status"]).split_whitespace().collect::<Vec<_>>().join(" ");
-    let line = "mailed at once scores from 8 nats on (from 6 for somebody new with a token used only from hosting networks): no";
+    let line = "mailed at once scores from 8 nats on (2.3 nats: ten times as unusual) (from 6 for somebody new with a token used only from hosting networks): no";
     assert!(shown.contains(line), "{shown}");
     assert_eq!(first(&home, &["status", "--json"])["threshold"]["rented"], 6.0);
     home.configure("[detect.score]\nrented_lead = 0\n");
-    assert!(home.print(&["status"]).contains("scores from 8 nats on: no"));
+    assert!(
+        home.print(&["status"])
+            .contains("scores from 8 nats on (2.3 nats: ten times as unusual): no")
+    );
 }
 
 #[test]

@@ -228,7 +228,10 @@ fn a_replay_that_keeps_was_taken_for_the_daemon() {
     let daemon = home.output(&["run"]);
     let text = String::from_utf8_lossy(&daemon.stderr);
     assert_eq!(daemon.status.code(), Some(75), "{text}");
-    assert!(text.contains(&format!("held by another command, process {pid}")), "{text}");
+    assert!(
+        text.contains(&format!("held by another command, process {pid}; end it first")),
+        "{text}"
+    );
     drop(replay.stdin.take());
     assert!(replay.wait().expect("an end").success());
 }

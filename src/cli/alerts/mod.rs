@@ -133,7 +133,7 @@ fn refuse_slip(site: &Site, reader: &Reader, rule: &SmolStr) -> anyhow::Result<(
 
 fn wide(alerts: &[StoredAlert]) -> comfy_table::Table {
     let mut table =
-        table::table(&["level", "time", "principal", "rule", "why", "where", "said", "id"]);
+        table::table(&["level", "time", "principal", "rule", "why", "where", "answer", "id"]);
     for stored in alerts {
         let alert = &stored.alert;
         table.add_row([
@@ -141,7 +141,7 @@ fn wide(alerts: &[StoredAlert]) -> comfy_table::Table {
             print::minute(alert.time),
             print::safe(&alert.principal),
             print::safe(&alert.rule.name),
-            print::safe(&alert.reason),
+            print::safe(headline(&alert.reason)),
             print::safe(place(alert)),
             said(stored),
             short(&alert.id),
@@ -163,6 +163,15 @@ fn narrow(alerts: &[StoredAlert], now: Timestamp) -> comfy_table::Table {
         ]);
     }
     table
+}
+
+/// Returns as much of a reason as a table has room for; `alerts show` has all of it.
+fn headline(reason: &str) -> String {
+    const MOST: usize = 160;
+    match reason.char_indices().nth(MOST) {
+        None => reason.to_owned(),
+        Some((end, _)) => format!("{}...", reason.get(..end).unwrap_or(reason).trim_end()),
+    }
 }
 
 fn short(id: &str) -> String {
@@ -369,7 +378,8 @@ fn show_alert(
         let id = token.id.to_string();
         field(printer, "token", [token.name.as_str(), &id, &token.kind, &token.hint].join(" "))?;
     }
-    field(printer, "principal", &alert.principal)?;
+    let now = renamed(alert, beside)?.map(|name| format!(" (now {name})")).unwrap_or_default();
+    field(printer, "principal", format!("{}{now}", alert.principal))?;
     show_background(printer, &beside.background(alert)?)?;
     let forgeable =
         if alert.is_forgeable { " (forgeable: taken from X-Forwarded-For)" } else { "" };
@@ -394,6 +404,14 @@ fn show_alert(
     }
     let look = look(alert, beside.paths, beside.global).unwrap_or_default();
     Ok(field(printer, "look", look)?)
+}
+
+/// Returns what the token of an alert is called now, if it had no name or another one at the time.
+fn renamed(alert: &Alert, beside: &Beside<'_>) -> Result<Option<SmolStr>, StoreError> {
+    let Some(token) = &alert.token else { return Ok(None) };
+    let rows = beside.reader.registered(&Who::Token(token.id))?;
+    let names = rows.into_iter().map(|row| row.name);
+    Ok(names.into_iter().find(|name| !name.is_empty() && *name != alert.principal))
 }
 
 /// Shows whom to ask, and the marks of the token.
@@ -434,7 +452,7 @@ fn client(alert: &Alert) -> String {
 fn show_ack(printer: &mut Printer, ack: Option<&Ack>) -> std::io::Result<()> {
     let Some(ack) = ack else { return Ok(()) };
     let note = if ack.note.is_empty() { String::new() } else { format!(": {}", ack.note) };
-    field(printer, "said", format!("{} on {}{note}", ack.verdict.as_str(), ack.at.to_words()))
+    field(printer, "answer", format!("{} on {}{note}", ack.verdict.as_str(), ack.at.to_words()))
 }
 
 fn show_facts(printer: &mut Printer, alert: &Alert) -> std::io::Result<()> {
@@ -448,4 +466,16 @@ fn show_facts(printer: &mut Printer, alert: &Alert) -> std::io::Result<()> {
         table.add_row([name, print::safe(value.to_string()), usual.unwrap_or_default()]);
     }
     printer.line(table::coloured(&table, |_| None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_long_reason_took_half_a_screen() {
+        assert_eq!(headline("country NG, and 8 further signs"), "country NG, and 8 further signs");
+        let long = headline(&"ä, ".repeat(100));
+        assert!(long.ends_with("...") && long.chars().count() <= 163, "{long}");
+    }
 }

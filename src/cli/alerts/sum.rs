@@ -69,7 +69,7 @@ pub(super) fn show(printer: &mut Printer, alert: &Alert, scores: &Score) -> std:
     printer.line(table::coloured(&table, |_| None))?;
     let Some((_, threshold)) = score else { return Ok(()) };
     let tiers = reachable(tiers(threshold, scores));
-    printer.line(format_args!("    {tiers}; {risk}"))
+    printer.line(format_args!("    {tiers}; {risk}; 2.3 nats: ten times as unusual"))
 }
 
 /// Names the tiers that a score can reach; a tier that begins where a higher one does is never reported.
