@@ -59,7 +59,7 @@ impl Entry for Group {
     fn worth(&self, now: i64) -> impl Ord {
         let is_live = now.saturating_sub(self.last).abs() < DAY;
         let strange = if is_live { self.window.strange.count() } else { 0 };
-        (Telling::lasts(self.told, now).is_some(), strange, self.window.usual(), self.last)
+        (Telling::rank(self.told, now), strange, self.window.usual(), self.last)
     }
 }
 

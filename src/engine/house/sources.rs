@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use super::exposures::{Exposed, Exposures, Room};
 use super::groups::{Course, Group, is_many_times, keys_of_groups};
 use super::table::{Entry, Table};
-use super::telling::Telling;
+use super::telling::{Telling, is_false};
 use super::visit::{Named, Try, Visit, bit, bit_of_address, name_of_source};
 use super::window::{Gaps, Limits, Window};
 use crate::engine::commit::HouseRow;
@@ -74,13 +74,18 @@ struct Source {
     /// When its guessing was last news, reported or not, in seconds since 1970.
     #[serde(default)]
     caught: i64,
+    /// Its last try belongs to what was reported about many.
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_part: bool,
 }
 
 impl Entry for Source {
     fn worth(&self, now: i64) -> impl Ord {
         let is_live = now.saturating_sub(self.last).abs() < DAY;
         let strange = if is_live { self.day.strange.count() } else { 0 };
-        (Telling::lasts(self.told, now).is_some(), strange, self.day.usual(), self.last)
+        // What is sent to fill the table shares its report: it must not push out who has not been reported yet.
+        let rank = (Telling::rank(self.told, now), !self.is_part);
+        (rank, strange, self.day.usual(), self.last)
     }
 }
 
@@ -170,8 +175,10 @@ impl Sources {
     ) -> Option<Guesses> {
         let tried = Try::of(placed, params)?;
         let visit = &tried.visit;
+        let is_part = self.told(tried.groups(), visit.now).is_some();
         let source = self.one.enter(visit.source, visit.now)?;
         source.fail(visit, placed.usage, params);
+        source.is_part = is_part;
         if let Some(manner) = source.news(visit.now, params) {
             return self.speak(&tried, manner, exposures);
         }

@@ -483,3 +483,6 @@ fn what_was_stored_before_groups_had_members_is_read() {
     assert_eq!(old.all(burst(100, "203.0.113.9", MINUTE)), [], "it was reported");
     assert!(old.meet(&accepted(tried(900, "203.0.113.9", 2 * MINUTE)), true).is_some());
 }
+
+#[path = "campaigns_tests.rs"]
+mod campaigns;

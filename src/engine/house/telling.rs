@@ -15,6 +15,17 @@ const PAUSE: i64 = 3 * DAY;
 /// How long a story is remembered after its latest day, in seconds: own choice, as long as a stale client.
 const STORY: i64 = 30 * DAY;
 
+/// How much a source or group must be kept where others need its room: the least goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    /// It is part of what was reported, and will be again when it comes back.
+    Part,
+    /// It may still become a report.
+    Untold,
+    /// It was reported itself, and would be once more.
+    Told,
+}
+
 /// A report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Telling {
@@ -34,7 +45,7 @@ pub(super) struct Telling {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-const fn is_false(is_so: &bool) -> bool {
+pub(super) const fn is_false(is_so: &bool) -> bool {
     !*is_so
 }
 
@@ -52,6 +63,15 @@ impl Telling {
     /// Returns the report, if it is of the last day.
     pub(super) fn lasts(this: Option<Self>, now: i64) -> Option<Self> {
         this.filter(|told| now.saturating_sub(told.at).abs() < DAY)
+    }
+
+    /// Returns how much what it is about must be kept.
+    pub(super) fn rank(this: Option<Self>, now: i64) -> Rank {
+        match Self::lasts(this, now) {
+            None => Rank::Untold,
+            Some(told) if told.is_implied => Rank::Part,
+            Some(_) => Rank::Told,
+        }
     }
 
     /// Returns whether the story went on lately.

@@ -38,18 +38,19 @@ pub(super) struct Try<'a> {
     pub(super) visit: Visit,
     pub(super) placed: &'a Placed<'a>,
     pub(super) params: &'a Guessing,
+    keys_of_groups: [Option<u64>; 3],
 }
 
 impl<'a> Try<'a> {
     /// Returns the try of a usage; `None` if it is none, or nobody knows from where.
     pub(super) fn of(placed: &'a Placed<'a>, params: &'a Guessing) -> Option<Self> {
         let visit = Visit::of(placed.usage).filter(|_| is_try(placed.usage))?;
-        Some(Self { visit, placed, params })
+        Some(Self { visit, placed, params, keys_of_groups: keys_of_groups(placed) })
     }
 
     /// Returns the ranks and keys of what its source may have in common with others, the narrowest first.
     pub(super) fn groups(&self) -> impl Iterator<Item = (usize, u64)> {
-        keys_of_groups(self.placed).into_iter().enumerate().filter_map(|(n, key)| Some((n, key?)))
+        self.keys_of_groups.into_iter().enumerate().filter_map(|(n, key)| Some((n, key?)))
     }
 
     pub(super) fn named(&self, n: usize, key: u64) -> Named {

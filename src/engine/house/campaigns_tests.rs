@@ -1,0 +1,39 @@
+//! Scenes of campaigns: what somebody with many sources can hide, and what he cannot.
+
+use super::*;
+
+/// A try by another client.
+fn by(tool: &str, usage: Usage) -> Usage {
+    Usage { agent: Agent { family: tool.into(), version: "1".into() }, ..usage }
+}
+
+/// Tokens from a network of one site, in as many seconds.
+fn of_site(n: u32, n_tokens: u32, at: i64) -> Vec<Usage> {
+    let client = format!("2001:db8:1:{n:x}::1");
+    (0..n_tokens).map(|k| tried(50 * n + k, &client, at + i64::from(k) * SECOND)).collect()
+}
+
+fn sources(told: &[Guesses]) -> Vec<&str> {
+    told.iter().map(|guesses| guesses.source.as_str()).collect()
+}
+
+#[test]
+fn a_flood_from_one_site_pushed_out_who_guesses_beside_it() {
+    // enough for a report of each, and just too few
+    for n_each in [26, 14] {
+        let mut scene = Scene::default();
+        let flood = (0..4_600u32).flat_map(|n| of_site(n, n_each, i64::from(n) * SECOND / 4));
+        let told = scene.all(flood);
+        assert_eq!(sources(&told).last(), Some(&"2001:db8:1::/48"));
+        let mut told = Vec::new();
+        for n in 0..60u32 {
+            let at = 20 * MINUTE + i64::from(n) * 30 * SECOND;
+            let further = 5_000 + 15 * n..5_015 + 15 * n;
+            told.extend(scene.all(further.flat_map(|n| of_site(n, n_each, at))));
+            told.extend(scene.fail(&by("tool", tried(1_000_000 + n, "203.0.113.9", at))));
+        }
+        assert_eq!(sources(&told), ["203.0.113.0/24"], "{n_each} each");
+        let found = accepted(by("tool", tried(2_000_000, "203.0.113.9", 51 * MINUTE)));
+        assert!(scene.meet(&found, true).is_some(), "{n_each} each");
+    }
+}
