@@ -37,3 +37,33 @@ fn a_flood_from_one_site_pushed_out_who_guesses_beside_it() {
         assert!(scene.meet(&found, true).is_some(), "{n_each} each");
     }
 }
+
+#[test]
+fn an_operator_that_was_part_of_a_report_kept_its_others_silent() {
+    let mut scene = Scene::default();
+    // five tokens from each of eight networks: of as many operators, and then of one, by the same client and route
+    let decoy = (0..40u32).map(|n| {
+        let place = Place { asn: Some(64_510 + n / 5), ..Place::default() };
+        (tried(n, &format!("10.{}.113.9", n / 5), 0), place)
+    });
+    let few = |from: u32, at: i64| {
+        (0..40u32).map(move |n| {
+            (tried(1_000 * from + n, &format!("172.{from}.{}.9", n / 5), at + i64::from(n)), hosted())
+        })
+    };
+    let told: Vec<_> = decoy
+        .chain(few(16, MINUTE))
+        .filter_map(|(usage, place)| scene.fail_at(&usage, &place))
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let own = (0..200u32).map(|n| {
+        let at = HOUR / 2 + i64::from(n) * SECOND;
+        by("tool", tried(1_000 + n, "198.51.100.9", at))
+    });
+    let told: Vec<_> = own.filter_map(|usage| scene.fail_at(&usage, &hosted())).collect();
+    assert_eq!(sources(&told), ["198.51.100.0/24"], "one by another client");
+    let told: Vec<_> = few(17, 40 * MINUTE)
+        .filter_map(|(usage, place)| scene.fail_at(&by("probe", usage), &place))
+        .collect();
+    assert!(told.len() == 1 && told[0].source.starts_with("probe "), "many by a third: {told:?}");
+}

@@ -49,8 +49,10 @@ struct Members {
 pub(super) enum Course {
     /// It is no sign of guessing.
     Ordinary,
-    /// It belongs to what was reported.
+    /// It belongs to what was reported about the group.
     Known,
+    /// It may belong to what was reported about a wider group of which this one was a part: that one decides.
+    Part,
     /// It is to be reported now.
     News,
 }
@@ -75,18 +77,15 @@ impl Group {
     /// Judges what has failed so far.
     pub(super) fn judge(&mut self, now: i64, params: &Guessing) -> Course {
         let is_guessing = self.is_guessing(params);
-        let is_known = match Telling::lasts(self.told, now) {
-            Some(told) => !(told.is_implied && is_guessing && self.is_more(params)),
-            None => is_guessing && Telling::repeats(&mut self.told, &self.window, now),
-        };
-        match (is_known, is_guessing) {
-            (true, _) => Course::Known,
-            (false, false) => Course::Ordinary,
-            (false, true) => {
-                self.caught = now;
-                Course::News
-            }
+        match Telling::lasts(self.told, now) {
+            Some(told) if !told.is_implied => return Course::Known,
+            Some(_) if !(is_guessing && self.is_more(params)) => return Course::Part,
+            None if !is_guessing => return Course::Ordinary,
+            None if Telling::repeats(&mut self.told, &self.window, now) => return Course::Known,
+            _ => {}
         }
+        self.caught = now;
+        Course::News
     }
 
     /// Returns whether so much fails that it is reported even as a part of what was.
@@ -94,9 +93,10 @@ impl Group {
         is_many_times(&self.window, params.spread_tokens, params)
     }
 
-    /// Returns what was reported about it within a day.
+    /// Returns what was reported about the group itself within a day. A report of which it is only a part says nothing
+    /// about others of the group.
     pub(super) fn told(&self, now: i64) -> Option<Telling> {
-        Telling::lasts(self.told, now)
+        Telling::lasts(self.told, now).filter(|told| !told.is_implied)
     }
 
     /// Returns whether somebody known is still to be counted.

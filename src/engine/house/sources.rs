@@ -217,7 +217,7 @@ impl Sources {
         Some(Guesses { room, ..guesses })
     }
 
-    /// Counts a try for what its source has in common with others, up to the first group known to guess.
+    /// Counts a try for what its source has in common with others, up to the first group that was reported itself.
     fn fail_together(&mut self, tried: &Try<'_>, exposures: &mut Exposures) -> Option<Guesses> {
         let (now, params) = (tried.visit.now, tried.params);
         for (n, key) in tried.groups() {
@@ -225,7 +225,7 @@ impl Sources {
             group.fail(&tried.visit, params);
             match group.judge(now, params) {
                 Course::Known => break,
-                Course::Ordinary => continue,
+                Course::Ordinary | Course::Part => continue,
                 Course::News => {}
             }
             let is_more = group.is_more(params);
