@@ -391,6 +391,7 @@ fn rest(room: Room) -> String {
             format!("of tokens first used that day, {NAMED} such alerts came in this hour")
         }
         Exposed::Guessing => format!("{NAMED} such alerts came in this hour"),
+        Exposed::Slow => format!("{NAMED} alerts of slow guessing came in this hour"),
         Exposed::Unsigned => format!("of tokens first used that day, {NAMED} such alerts came"),
     };
     format!("; {enough}, so further ones are not reported")

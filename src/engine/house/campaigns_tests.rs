@@ -67,3 +67,23 @@ fn an_operator_that_was_part_of_a_report_kept_its_others_silent() {
         .collect();
     assert!(told.len() == 1 && told[0].source.starts_with("probe "), "many by a third: {told:?}");
 }
+
+#[test]
+fn slow_guessing_took_the_room_of_what_is_worse() {
+    let mut scene = Scene::default();
+    // twelve tokens each, as from a timer, from networks with nothing in common
+    let slow = (0..12u32).flat_map(|k| {
+        (0..26u32).map(move |n| {
+            let at = i64::from(n) * 5 * SECOND + i64::from(k) * 500 * SECOND;
+            by(&format!("tool-{n}"), tried(100 * n + k, &format!("10.{n}.113.9"), at))
+        })
+    });
+    let told = scene.all(slow);
+    assert!(told.iter().all(|guesses| guesses.manner == Manner::Slow), "{told:?}");
+    assert_eq!((told.len(), told[20].room), (21, Room::Last(Exposed::Slow)));
+    let worse = burst(5_000, "203.0.113.9", 5_700 * SECOND);
+    let worse = scene.all(worse.into_iter().map(|usage| by("probe", usage)));
+    assert_eq!((sources(&worse), worse[0].room), (vec!["203.0.113.0/24"], Room::One));
+    let site = (0..8u32).flat_map(|n| of_site(1_000 + n, 26, 5_800 * SECOND));
+    assert_eq!(sources(&scene.all(site)).last(), Some(&"2001:db8:1::/48"));
+}

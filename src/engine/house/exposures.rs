@@ -52,6 +52,8 @@ pub enum Exposed {
     Endless,
     /// Nobody knows it, and it was tried as one of many.
     Guessing,
+    /// Nobody knows it, and it was tried as one of few, as from a timer.
+    Slow,
 }
 
 impl Exposed {
@@ -61,7 +63,7 @@ impl Exposed {
             Self::Leeway | Self::Short | Self::Weak | Self::Lasting | Self::Endless => MONTH_HOURS,
             Self::Unsigned => 24,
             Self::Url | Self::Referer | Self::Insecure | Self::Expired | Self::Mfa => 1,
-            Self::Guessing => 1,
+            Self::Guessing | Self::Slow => 1,
         }
     }
 }

@@ -131,17 +131,23 @@ impl Group {
         self.told = Some(Telling::implied(by, self.window.strange, now));
     }
 
-    /// Notes a source that is to be reported itself, by what it tried within a day. Returns whether so many of the
+    /// Notes a source that is due to be reported itself, by what it tried within a day. Returns whether so many of the
     /// group are that it is reported instead.
     pub(super) fn join(&mut self, visit: &Visit, day: &Window, params: &Guessing) -> bool {
         self.members.add(visit, day);
         params.spread_sources <= f64::from(self.members.sources.count_ones())
     }
 
-    /// Reports the group for its members.
-    pub(super) fn tell_members(&mut self, named: Named, now: i64) -> Guesses {
+    /// Makes the group reported for its members; returns that report.
+    pub(super) fn tell_members(&mut self, now: i64) -> Telling {
+        let told = Telling::new(false, self.members.tokens, now);
+        (self.told, self.caught) = (Some(told), now);
+        told
+    }
+
+    /// Returns what its members tried.
+    pub(super) fn guesses_of_members(&self, named: Named, now: i64) -> Guesses {
         let Members { began, sources, tries, tokens, .. } = self.members;
-        (self.told, self.caught) = (Some(Telling::new(false, tokens, now)), now);
         Guesses {
             tokens: tokens.count().min(tries),
             tries,

@@ -129,6 +129,16 @@ pub struct Guesses {
     pub room: Room,
 }
 
+impl Guesses {
+    /// Returns whose room in the hour the report takes: what is slow must not take that of what is worse.
+    const fn exposed(&self) -> Exposed {
+        match self.manner {
+            Manner::Slow => Exposed::Slow,
+            Manner::Burst | Manner::Day | Manner::Spread => Exposed::Guessing,
+        }
+    }
+}
+
 /// An accepted use from where tokens were guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Success {
@@ -140,25 +150,19 @@ pub struct Success {
     pub seconds: i64,
 }
 
-/// Notes that a source is to be reported, by what it tried within a day. Returns the narrowest group of which that is
-/// one too many, to be reported instead, and that report.
-fn speak_together(
-    many: &mut Table<Group, 16>,
-    tried: &Try<'_>,
-    day: &Window,
-) -> Option<(Guesses, Telling)> {
-    let visit = &tried.visit;
-    let mut together = None;
-    for (n, key) in tried.groups() {
-        let group = many.enter(key, visit.now)?;
-        if together.is_some() {
-            group.release();
-        } else if group.join(visit, day, tried.params) {
-            let guesses = group.tell_members(tried.named(n, key), visit.now);
-            together = group.told(visit.now).map(|told| (guesses, told));
-        }
-    }
-    together
+/// Notes that a source is due to be reported. Returns the narrowest group of which that is one too many, to be reported
+/// instead.
+fn join(many: &mut Table<Group, 16>, tried: &Try<'_>, source: &Source) -> Option<(usize, u64)> {
+    let Try { visit, params, .. } = tried;
+    tried.groups().find(|(_, key)| {
+        let group = many.enter(*key, visit.now);
+        group.is_some_and(|group| group.join(visit, &source.day, params))
+    })
+}
+
+/// Forgets the sources of what is wider than a group that is reported: who else comes is not one of them.
+fn release_wider(many: &mut Table<Group, 16>, tried: &Try<'_>, than: usize) {
+    tried.wider(than).for_each(|(_, key)| _ = many.change(key).map(Group::release));
 }
 
 pub(super) fn seconds(minutes: f64) -> i64 {
@@ -201,19 +205,22 @@ impl Sources {
         let told = self.told(tried.groups(), visit.now);
         let Self { one, many } = self;
         let source = one.change(visit.source)?;
-        let is_more = source.is_more(params);
-        if let Some(told) = told.filter(|_| !is_more) {
+        if let Some(told) = told.filter(|_| !source.is_more(params)) {
             source.imply(told, visit.now);
             return None;
         }
-        let room = exposures.note(Exposed::Guessing, tried.placed.usage.time)?;
-        let together = if told.is_none() { speak_together(many, tried, &source.day) } else { None };
-        let guesses = if let Some((together, told)) = together {
-            source.imply(told, visit.now);
-            together
-        } else {
-            source.tell(visit, manner)
+        let due = if told.is_none() { join(many, tried, source) } else { None };
+        let together = due.and_then(|(n, key)| Some((n, many.change(key)?, tried.named(n, key))));
+        let Some((n, group, named)) = together else {
+            let guesses = source.guesses(visit, manner);
+            let room = exposures.note(guesses.exposed(), tried.placed.usage.time)?;
+            source.tell(manner, visit.now);
+            return Some(Guesses { room, ..guesses });
         };
+        let guesses = group.guesses_of_members(named, visit.now);
+        let room = exposures.note(guesses.exposed(), tried.placed.usage.time)?;
+        source.imply(group.tell_members(visit.now), visit.now);
+        release_wider(many, tried, n);
         Some(Guesses { room, ..guesses })
     }
 
@@ -229,8 +236,7 @@ impl Sources {
                 Course::News => {}
             }
             let is_more = group.is_more(params);
-            let wider = || tried.groups().skip_while(move |(m, _)| *m <= n);
-            let told = self.told(wider(), now).filter(|_| !is_more);
+            let told = self.told(tried.wider(n), now).filter(|_| !is_more);
             let group = self.many.change(key)?;
             if let Some(told) = told {
                 group.imply(told, now);
@@ -238,7 +244,7 @@ impl Sources {
             }
             let room = exposures.note(Exposed::Guessing, tried.placed.usage.time)?;
             let guesses = group.tell(tried.named(n, key), now);
-            wider().for_each(|(_, key)| _ = self.many.change(key).map(Group::release));
+            release_wider(&mut self.many, tried, n);
             return Some(Guesses { room, ..guesses });
         }
         None
@@ -382,8 +388,12 @@ impl Source {
         }
     }
 
-    fn tell(&mut self, visit: &Visit, manner: Manner) -> Guesses {
-        self.told = Some(Telling::new(manner == Manner::Slow, self.day.strange, visit.now));
+    /// Makes it reported.
+    fn tell(&mut self, manner: Manner, now: i64) {
+        self.told = Some(Telling::new(manner == Manner::Slow, self.day.strange, now));
+    }
+
+    fn guesses(&self, visit: &Visit, manner: Manner) -> Guesses {
         let window = if manner == Manner::Burst { &self.burst } else { &self.day };
         let named = Named { key: visit.source, name: name_of_source(visit.address) };
         let accepted = self.accepted.count_ones();

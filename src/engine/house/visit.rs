@@ -53,6 +53,11 @@ impl<'a> Try<'a> {
         self.keys_of_groups.into_iter().enumerate().filter_map(|(n, key)| Some((n, key?)))
     }
 
+    /// Returns those that are wider than one.
+    pub(super) fn wider(&self, than: usize) -> impl Iterator<Item = (usize, u64)> {
+        self.groups().filter(move |(n, _)| than < *n)
+    }
+
     pub(super) fn named(&self, n: usize, key: u64) -> Named {
         Named { key, name: name_of_group(n, self.placed) }
     }
