@@ -30,7 +30,7 @@ pub(super) const GUESSING: Detector = Detector {
         fact("guessing.tries", "requests with them"),
         fact("guessing.minutes", "minutes since the first of them"),
         fact("guessing.sources", "sources (/24, /64) that share them"),
-        fact("guessing.known", "known tokens used from there meanwhile"),
+        fact("guessing.known", "known tokens used from there meanwhile, if they were counted"),
         fact(
             "guessing.accepted",
             "tokens accepted meanwhile that were never used from there before",
@@ -62,9 +62,13 @@ pub fn guessed(guesses: &Guesses) -> Facts {
     state(&mut facts, "guessing.tries", Value::Int((*tries).into()));
     state(&mut facts, "guessing.minutes", Value::Int(minutes));
     state(&mut facts, "guessing.sources", Value::Int((*sources).into()));
-    state(&mut facts, "guessing.known", Value::Int((*known).into()));
+    if let Some(known) = *known {
+        state(&mut facts, "guessing.known", Value::Int(known.into()));
+    }
     state(&mut facts, "guessing.accepted", Value::Int((*accepted).into()));
-    usual(&mut facts, "guessing.tokens", Value::Int(guesses.usual.into()));
+    if let Some(most) = guesses.usual {
+        usual(&mut facts, "guessing.tokens", Value::Int(most.into()));
+    }
     because(&mut facts, NAME, 0.0, sentence(guesses, minutes.max(1)));
     facts
 }
@@ -108,11 +112,12 @@ fn sentence(guesses: &Guesses, minutes: i64) -> String {
         Manner::Burst | Manner::Day => source.to_string(),
     };
     let usual = match guesses.usual {
-        0 => "usually none".to_owned(),
-        most => format!("usually {} at most", about(most)),
+        None => String::new(),
+        Some(0) => ", usually none".to_owned(),
+        Some(most) => format!(", usually {} at most", about(most)),
     };
     let mut text = format!(
-        "{tokens} unknown tokens were tried in {tries} requests within {within} from {from}, {usual}"
+        "{tokens} unknown tokens were tried in {tries} requests within {within} from {from}{usual}"
     );
     match accepted {
         0 => {}
@@ -130,4 +135,38 @@ fn sentence(guesses: &Guesses, minutes: i64) -> String {
 /// Formats a number of tokens, which a sketch estimates; a full one counts no further.
 fn about(tokens: u32) -> String {
     if tokens < Sketch::FULL { format!("about {tokens}") } else { format!("{tokens} or more") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::house::Room;
+
+    #[test]
+    fn what_five_sources_tried_was_measured_by_their_own_other_hours() {
+        let guesses = Guesses {
+            key: 1,
+            source: "2001:db8:1::/48".into(),
+            manner: Manner::Spread,
+            tokens: 115,
+            tries: 130,
+            seconds: 18_000,
+            sources: 5,
+            known: None,
+            accepted: 1,
+            usual: None,
+            room: Room::One,
+        };
+        let facts = guessed(&guesses);
+        assert_eq!(facts.usual, []);
+        assert!(!facts.values.iter().any(|(name, _)| *name == "guessing.known"));
+        assert_eq!(
+            facts.reasons[0].text,
+            "about 115 unknown tokens were tried in 130 requests within 5 h from 5 sources of 2001:db8:1::/48; a token \
+             never used from there before was accepted meanwhile; for 24 h its sources are not reported one by one"
+        );
+        let alone = guessed(&Guesses { usual: Some(0), known: Some(0), ..guesses });
+        assert!(alone.reasons[0].text.contains("2001:db8:1::/48, usually none;"));
+        assert!(alone.values.contains(&("guessing.known", Value::Int(0))));
+    }
 }

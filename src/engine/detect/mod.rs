@@ -392,6 +392,9 @@ fn rest(room: Room) -> String {
         }
         Exposed::Guessing => format!("{NAMED} such alerts came in this hour"),
         Exposed::Slow => format!("{NAMED} alerts of slow guessing came in this hour"),
+        Exposed::Found => {
+            format!("{NAMED} alerts of guessing with an accepted token came in this hour")
+        }
         Exposed::Unsigned => format!("of tokens first used that day, {NAMED} such alerts came"),
     };
     format!("; {enough}, so further ones are not reported")

@@ -48,7 +48,10 @@ fn an_operator_that_was_part_of_a_report_kept_its_others_silent() {
     });
     let few = |from: u32, at: i64| {
         (0..40u32).map(move |n| {
-            (tried(1_000 * from + n, &format!("172.{from}.{}.9", n / 5), at + i64::from(n)), hosted())
+            (
+                tried(1_000 * from + n, &format!("172.{from}.{}.9", n / 5), at + i64::from(n)),
+                hosted(),
+            )
         })
     };
     let told: Vec<_> = decoy
@@ -86,4 +89,40 @@ fn slow_guessing_took_the_room_of_what_is_worse() {
     assert_eq!((sources(&worse), worse[0].room), (vec!["203.0.113.0/24"], Room::One));
     let site = (0..8u32).flat_map(|n| of_site(1_000 + n, 26, 5_800 * SECOND));
     assert_eq!(sources(&scene.all(site)).last(), Some(&"2001:db8:1::/48"));
+}
+
+#[test]
+fn the_report_on_five_of_one_site_kept_silent_what_was_accepted() {
+    let mut scene = Scene::default();
+    // an hour apart; from the fifth on, a token is accepted after the tenth try
+    let one = |scene: &mut Scene, n: u32| {
+        let at = i64::from(n) * HOUR;
+        let tries = of_site(n, 30, at);
+        let (first, rest) = tries.split_at(10);
+        assert_eq!(scene.all(first.iter().cloned()), []);
+        if n >= 4 {
+            let found = tried(900_000 + n, &format!("2001:db8:1:{n:x}::1"), at + 10 * SECOND);
+            assert_eq!(scene.meet(&accepted(found), true), None, "nobody is known to guess");
+        }
+        scene.all(rest.iter().cloned())
+    };
+    let mut told = (0..8).flat_map(|n| one(&mut scene, n));
+    let site = told.find(|guesses| guesses.manner == Manner::Spread).unwrap();
+    assert_eq!((site.source.as_str(), site.sources), ("2001:db8:1::/48", 5));
+    assert_eq!((site.accepted > 0, site.known, site.usual), (true, None, None), "{site:?}");
+}
+
+#[test]
+fn a_source_without_room_in_its_hour_kept_silent_what_was_accepted() {
+    let mut scene = Scene::default();
+    let flood = (0..30u32).flat_map(|n| apart(n, i64::from(n) * 2 * SECOND));
+    assert_eq!(scene.all(flood).len(), 21);
+    let own = apart(100, 10 * MINUTE);
+    let (first, rest) = own.split_at(10);
+    assert_eq!(scene.all(first.iter().cloned()), []);
+    let found = Usage { token: tried(900_000, "203.0.113.9", 0).token, ..first[9].clone() };
+    assert_eq!(scene.meet(&accepted(found), true), None, "nobody is known to guess");
+    let told = scene.all(rest.iter().cloned());
+    assert_eq!(sources(&told), ["10.0.100.0/24"]);
+    assert_eq!((told[0].accepted, told[0].room), (1, Room::One));
 }

@@ -54,6 +54,8 @@ pub enum Exposed {
     Guessing,
     /// Nobody knows it, and it was tried as one of few, as from a timer.
     Slow,
+    /// It was accepted from where many that nobody knows were tried.
+    Found,
 }
 
 impl Exposed {
@@ -63,7 +65,7 @@ impl Exposed {
             Self::Leeway | Self::Short | Self::Weak | Self::Lasting | Self::Endless => MONTH_HOURS,
             Self::Unsigned => 24,
             Self::Url | Self::Referer | Self::Insecure | Self::Expired | Self::Mfa => 1,
-            Self::Guessing | Self::Slow => 1,
+            Self::Guessing | Self::Slow | Self::Found => 1,
         }
     }
 }

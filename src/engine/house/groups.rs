@@ -42,6 +42,9 @@ struct Members {
     sources: u64,
     tries: u32,
     tokens: Sketch,
+    /// Tokens accepted from there that were never used from there before, as bits.
+    #[serde(default)]
+    accepted: u64,
 }
 
 /// What a try means for its group.
@@ -131,10 +134,17 @@ impl Group {
         self.told = Some(Telling::implied(by, self.window.strange, now));
     }
 
-    /// Notes a source that is due to be reported itself, by what it tried within a day. Returns whether so many of the
-    /// group are that it is reported instead.
-    pub(super) fn join(&mut self, visit: &Visit, day: &Window, params: &Guessing) -> bool {
+    /// Notes a source that is due to be reported itself, by what it tried within a day and what was accepted from there.
+    /// Returns whether so many of the group are that it is reported instead.
+    pub(super) fn join(
+        &mut self,
+        visit: &Visit,
+        day: &Window,
+        accepted: u64,
+        params: &Guessing,
+    ) -> bool {
         self.members.add(visit, day);
+        self.members.accepted |= accepted;
         params.spread_sources <= f64::from(self.members.sources.count_ones())
     }
 
@@ -145,14 +155,18 @@ impl Group {
         told
     }
 
-    /// Returns what its members tried.
+    /// Returns what its members tried. The group's window says neither what is usual for them nor who is known there: it
+    /// holds what they tried in other hours themselves.
     pub(super) fn guesses_of_members(&self, named: Named, now: i64) -> Guesses {
-        let Members { began, sources, tries, tokens, .. } = self.members;
+        let Members { began, sources, tries, tokens, accepted, .. } = self.members;
         Guesses {
             tokens: tokens.count().min(tries),
             tries,
             seconds: now.saturating_sub(began).max(0),
             sources: sources.count_ones(),
+            known: None,
+            accepted: accepted.count_ones(),
+            usual: None,
             ..guesses(named, Manner::Spread, &self.window, now)
         }
     }

@@ -119,21 +119,23 @@ pub struct Guesses {
     pub seconds: i64,
     /// Sources.
     pub sources: u32,
-    /// Known principals that came from there meanwhile.
-    pub known: u32,
+    /// Known principals that came from there meanwhile, if they were counted.
+    pub known: Option<u32>,
     /// Tokens accepted from there meanwhile that were never used from there before.
     pub accepted: u32,
-    /// The most tokens on other days.
-    pub usual: u32,
+    /// The most tokens on other days, if there is a usual.
+    pub usual: Option<u32>,
     /// Whether the hour has room for further reports.
     pub room: Room,
 }
 
 impl Guesses {
-    /// Returns whose room in the hour the report takes: what is slow must not take that of what is worse.
+    /// Returns whose room in the hour the report takes: what is slow must not take that of what is worse, nor what was in
+    /// vain that of what was not.
     const fn exposed(&self) -> Exposed {
         match self.manner {
             Manner::Slow => Exposed::Slow,
+            Manner::Burst | Manner::Day | Manner::Spread if self.accepted > 0 => Exposed::Found,
             Manner::Burst | Manner::Day | Manner::Spread => Exposed::Guessing,
         }
     }
@@ -156,7 +158,7 @@ fn join(many: &mut Table<Group, 16>, tried: &Try<'_>, source: &Source) -> Option
     let Try { visit, params, .. } = tried;
     tried.groups().find(|(_, key)| {
         let group = many.enter(*key, visit.now);
-        group.is_some_and(|group| group.join(visit, &source.day, params))
+        group.is_some_and(|group| group.join(visit, &source.day, source.accepted, params))
     })
 }
 
@@ -440,9 +442,9 @@ pub(super) fn guesses(named: Named, manner: Manner, window: &Window, now: i64) -
         tries: *tries,
         seconds: window.seconds(now),
         sources: 1,
-        known: known.count(),
+        known: Some(known.count()),
         accepted: 0,
-        usual: window.usual(),
+        usual: Some(window.usual()),
         room: Room::One,
     }
 }

@@ -57,7 +57,7 @@ fn sixty_tokens_from_one_address_are_told_once_when_it_is_sure() {
     assert_eq!(told.len(), 1, "{told:?}");
     let Guesses { source, manner, tokens, tries, sources, usual, .. } = &told[0];
     assert_eq!((source.as_str(), *manner, *tries), ("203.0.113.0/24", Manner::Burst, 25));
-    assert!((23..=25).contains(tokens) && (*sources, *usual) == (1, 0));
+    assert!((23..=25).contains(tokens) && (*sources, *usual) == (1, Some(0)));
 }
 
 #[test]
