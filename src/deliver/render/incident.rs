@@ -1,6 +1,7 @@
 //! The mail about one incident: what happened, why it stands out, where the evidence is, what to do.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use crate::engine::alert::{Alert, Incident, Level, TokenRef, Value};
 use crate::engine::registry::{Background, Mark};
@@ -60,7 +61,7 @@ pub fn incident(incident: &Incident, alerts: &[Alert], context: &Context<'_>) ->
 }
 
 /// Returns what an alert is about, without a byte from a log: the token's registered name, else its id; for an alert
-/// about a log or a GeoIP file, the name of the file; for one about a source, its prefix.
+/// about a log or a GeoIP file, the name of the file; for one about a source, its prefix or operator.
 fn name(alert: &Alert) -> String {
     let Some(token) = &alert.token else {
         return match Reserved::parse(&alert.principal) {
@@ -68,13 +69,25 @@ fn name(alert: &Alert) -> String {
             Some(Reserved::Geoip(path)) => format!("GeoIP file {}", file_name(path)),
             Some(Reserved::Database(_)) => "the database".to_owned(),
             Some(Reserved::Mails) => "the mails".to_owned(),
-            Some(Reserved::Source(prefix)) => format!("source {}", plain(prefix, MAX_NAME)),
+            Some(Reserved::Source(source)) if is_network(source) => format!("source {source}"),
+            // What they have in common is a program and a route, which they chose.
+            Some(Reserved::Source(_)) => "many sources".to_owned(),
             Some(Reserved::Fleet) => "many tokens".to_owned(),
             None => "a principal".to_owned(),
         };
     };
     let name = plain(&token.name, MAX_NAME);
     if name.is_empty() { format!("token {}", short(token)) } else { name }
+}
+
+/// Returns whether a source is named by its prefix or its operator.
+fn is_network(source: &str) -> bool {
+    let is_prefix = |(address, bits): (&str, &str)| {
+        address.parse::<IpAddr>().is_ok() && bits.parse::<u8>().is_ok()
+    };
+    let is_number = |number: &str| number.parse::<u32>().is_ok();
+    source.split_once('/').is_some_and(is_prefix)
+        || source.strip_prefix("AS").is_some_and(is_number)
 }
 
 fn file_name(path: &str) -> String {

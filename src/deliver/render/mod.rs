@@ -1,7 +1,8 @@
 //! Turns incidents and digests into mails: a subject of fixed words, a text part, an HTML part.
 //!
 //! Everything from a log, a token or a rule passes [`safe()`] on its way into a mail. The subject contains nothing from
-//! a log at all: the level, the names of rules, and a registered name of letters and digits, else the token's id.
+//! a log at all: the level, the names of rules, and a registered name of letters and digits, else the token's id; of a
+//! source of guesses, its network.
 
 mod commands;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::tests::{context, mail};
 use super::*;
 use crate::deliver::sample;
 use crate::engine::alert::{Alert, Value};
+use crate::engine::reserved::Reserved;
 
 #[test]
 fn the_subject_says_level_name_and_kinds() {
@@ -52,6 +53,26 @@ fn an_alert_without_token_and_log_is_known_by_what_it_is_about() {
         let mail = incident(&sample::incident(), &[alert], &context(&[]));
         assert!(mail.subject.contains(&format!("HIGH {name}: ")), "{}", mail.subject);
         assert!(!mail.text.contains("tokenwatch check"), "{}", mail.text);
+    }
+}
+
+#[test]
+fn a_program_that_guesses_chose_words_of_the_subject() {
+    for (source, name) in [
+        ("2001:db8:1:2::/64", "source 2001:db8:1:2::/64"),
+        ("2001:db8:1::/48", "source 2001:db8:1::/48"),
+        ("AS64500", "source AS64500"),
+        ("security-alert.evil.example/1 GET /id/for-help", "many sources"),
+        ("AS64500 GET /id/for-help", "many sources"),
+        ("203.0.113.0/24 GET /id/for-help", "many sources"),
+        ("evil.example/24", "many sources"),
+        ("ASevil.example", "many sources"),
+        ("AS", "many sources"),
+    ] {
+        let principal = Reserved::Source(source).to_string().into();
+        let alert = Alert { token: None, principal, ..sample::alert() };
+        let mail = incident(&sample::incident(), &[alert], &context(&[]));
+        assert!(mail.subject.contains(&format!("HIGH {name}: ")), "{}", mail.subject);
     }
 }
 
