@@ -14,7 +14,7 @@ use crate::store::{
     About, Found, Outgoing, Reader, StoreError, StoredAlert, StoredIncident, Summary,
 };
 
-/// Alerts that a mail contains in full; the rest is counted.
+/// Alerts that a mail contains in full, besides the heaviest of each rule; the rest is counted.
 const MAX_ALERTS: usize = 200;
 
 /// The result of composing a mail.
@@ -88,8 +88,7 @@ impl Composer<'_> {
         if open(&found.alerts).is_empty() || self.is_told(outgoing)? {
             return Ok(Written::Settled);
         }
-        let mut alerts = heaviest(&found);
-        alerts.truncate(MAX_ALERTS);
+        let alerts = heaviest(&found);
         let mut incident = found.incident;
         incident.revision = *revision;
         let files = files(self.store, &alerts)?;
@@ -229,9 +228,14 @@ fn in_full(summary: &Summary) -> &[Alert] {
     summary.alerts.get(..MAX_ALERTS).unwrap_or(&summary.alerts)
 }
 
-/// Returns the alerts of an incident that are not muted, the heaviest first.
+/// Returns the alerts of an incident that are not muted, the heaviest first: as many as a mail contains, and the
+/// heaviest of each rule, which would otherwise be told by none.
 fn heaviest(found: &StoredIncident) -> Vec<Alert> {
     let mut alerts = plain(&found.alerts);
     alerts.sort_by_key(|alert| Reverse(alert.weight()));
-    alerts
+    let mut rules = BTreeSet::new();
+    let numbered = alerts.into_iter().enumerate();
+    let kept =
+        numbered.filter(|(n, alert)| rules.insert(alert.rule.name.clone()) || *n < MAX_ALERTS);
+    kept.map(|(_, alert)| alert).collect()
 }

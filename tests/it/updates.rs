@@ -47,8 +47,15 @@ impl Growing {
 
     /// Adds an alert that nobody is mailed about.
     fn add(&mut self, rule: &str, level: Level, now: Timestamp) {
-        self.incident.alerts += 1;
-        let alerts = vec![alert(&self.incident, rule, level, now)];
+        self.add_many(1, rule, level, now);
+    }
+
+    fn add_many(&mut self, n: usize, rule: &str, level: Level, now: Timestamp) {
+        let mut next = || {
+            self.incident.alerts += 1;
+            alert(&self.incident, rule, level, now)
+        };
+        let alerts = (0..n).map(|_| next()).collect();
         let incidents = vec![self.incident.clone()];
         let commit = Commit { alerts, incidents, ..Commit::default() };
         self.site.store.commit(&commit, now).unwrap();
@@ -167,6 +174,20 @@ fn a_rule_below_many_alerts_of_another_had_an_update_of_its_own() {
     growing.site.turn(start.plus(6 * MINUTE));
     assert_eq!(growing.n_told(), [13]);
     let mail = text(&growing.site.server.messages().pop().unwrap());
+    assert!(mail.contains("unusual-use (high): why"), "{mail}");
+}
+
+#[test]
+fn a_rule_below_hundreds_of_graver_alerts_was_told_by_no_mail() {
+    let start = midnight();
+    let mut growing = Growing::at(start);
+    growing.grow(&["night-shift"], start);
+    growing.add_many(300, "night-shift", Level::Critical, start);
+    growing.grow(&["unusual-use"], start);
+    growing.site.turn(start);
+    growing.site.turn(start.plus(6 * MINUTE));
+    let mails: Vec<String> = growing.site.server.messages().iter().map(text).collect();
+    let [mail] = mails.as_slice() else { panic!("one mail tells all: {mails:?}") };
     assert!(mail.contains("unusual-use (high): why"), "{mail}");
 }
 
