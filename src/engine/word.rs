@@ -42,6 +42,7 @@ impl Sighting {
             novel: alert.brought.novel,
             families: Family::ALL.into_iter().filter(|of| nats(of.fact()) > 0.0).collect(),
             surprise: if has_rate { alert.brought.surprise } else { 0.0 },
+            turns_with: alert.brought.turn_with.into_iter().collect(),
         };
         (!is_of_many || seen.stranger().is_some()).then_some(seen)
     }

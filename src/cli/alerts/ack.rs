@@ -173,6 +173,9 @@ fn effects(word: &Word, watch_days: f64) -> Vec<String> {
                 let forgotten = forgotten.join("; and ");
                 effects.push(format!("{principal} forgets {forgotten}, if it has learned that"));
             }
+            if word.actors.iter().any(|seen| !seen.turns_with.is_empty()) {
+                effects.push("a turn with the unknown place is reported again".to_owned());
+            }
             if word.has_stranger() {
                 effects
                     .push(format!("{principal} never learns from this network and client again"));
@@ -260,6 +263,7 @@ mod tests {
             novel: Families::default(),
             families: Families::default(),
             surprise: 0.0,
+            turns_with: BTreeSet::new(),
         };
         let said = |verdict| {
             let word = Word {

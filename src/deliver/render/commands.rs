@@ -8,6 +8,7 @@ use crate::engine::mute::Scope;
 use crate::engine::posture::Kind;
 use crate::engine::reserved::Reserved;
 use crate::engine::usage::Identity;
+use crate::engine::word::{Verdict, Word};
 
 use super::Host;
 use super::page::Step;
@@ -121,19 +122,43 @@ fn words_on(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<Step> {
         return vec![(ack("expected"), expected.into())];
     }
     let untils = Until::of(alerts);
+    let (mut expected, confirmed) = effects(alerts, &untils);
+    for what in Until::again(&untils) {
+        expected += &format!("; {what} is reported again");
+    }
+    let mut steps = vec![(ack("expected"), expected.into()), (ack("confirmed"), confirmed.into())];
+    steps.extend(heaviest.into_iter().flat_map(|alert| until_then(alert, &untils, host)));
+    steps
+}
+
+/// Returns what the words `expected` and `confirmed` do about the alerts of a token.
+fn effects(alerts: &[Alert], untils: &BTreeSet<Until>) -> (String, String) {
+    if is_stranger_unseen(alerts) {
+        return (
+            "if the unknown place is yours, too: this turn is settled, and the place is learned in days of use".into(),
+            "if it is not: its next turn is reported, but no alert shows a use there that could be forgotten or \
+             watched for"
+                .into(),
+        );
+    }
     let (learned, forgotten) = if untils.is_empty() || untils.contains(&Until::Learned) {
         ("it is learned as normal", "it is forgotten")
     } else {
         ("who it was is learned", "who it was is forgotten")
     };
-    let mut expected = format!("if this was you: {learned}");
-    for what in Until::again(&untils) {
-        expected += &format!("; {what} is reported again");
-    }
-    let confirmed = format!("if it was not: {forgotten}, and all tokens are watched for it");
-    let mut steps = vec![(ack("expected"), expected.into()), (ack("confirmed"), confirmed.into())];
-    steps.extend(heaviest.into_iter().flat_map(|alert| until_then(alert, &untils, host)));
-    steps
+    (
+        format!("if this was you: {learned}"),
+        format!("if it was not: {forgotten}, and all tokens are watched for it"),
+    )
+}
+
+/// Returns whether two places took turns, and all that the alerts show is the owner's use.
+fn is_stranger_unseen(alerts: &[Alert]) -> bool {
+    let is_stranger = |alert: &Alert| {
+        let word = Word::of(Verdict::Confirmed, alert.time, &[alert]);
+        word.as_ref().is_some_and(Word::has_stranger)
+    };
+    alerts.iter().any(is_of_owner) && !alerts.iter().any(is_stranger)
 }
 
 /// Returns the commands that end what a word does not: the registry permits it, or nobody is mailed of it.

@@ -6,7 +6,9 @@ use super::tests::{context, mail, told};
 use super::*;
 use crate::deliver::sample;
 use crate::engine::alert::{Alert, Value};
+use crate::engine::profile::Family;
 use crate::engine::secret::TokenId;
+use crate::engine::word::Brought;
 
 /// The text of a mail about the sample token with one fact, by a rule.
 fn of_rule(rule: &str, fact: &str) -> String {
@@ -135,6 +137,31 @@ fn what_to_do_promises_what_the_words_do() {
         fleet.contains("it no longer counts as evidence") && !fleet.contains("learned"),
         "{fleet}"
     );
+}
+
+#[test]
+fn of_an_unknown_place_whose_use_no_alert_shows_it_was_said_that_it_is_watched() {
+    let turns = |stranger: &str| {
+        let facts = [("concurrent.stranger".into(), Value::Text(stranger.into()))];
+        Alert { facts: facts.into_iter().collect(), ..sample::alert() }
+    };
+    let told = |alerts: &[Alert]| {
+        let text = incident(&sample::incident(), alerts, &context(&[])).text;
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let watched = "it is forgotten, and all tokens are watched for it";
+    let unseen = told(&[turns("there")]);
+    assert!(!unseen.contains(watched) && !unseen.contains("learned as normal"), "{unseen}");
+    assert!(
+        unseen.contains("if the unknown place is yours, too: this turn is settled"),
+        "{unseen}"
+    );
+    assert!(unseen.contains("if it is not: its next turn is reported, but"), "{unseen}");
+    assert!(told(&[turns("here")]).contains(watched));
+    let novel = [Family::Network].into_iter().collect();
+    let brought = Brought { novel, ..Brought::default() };
+    let seen = Alert { brought, ..sample::earlier() };
+    assert!(told(&[turns("there"), seen]).contains(watched), "the stranger's own alert");
 }
 
 #[test]

@@ -154,7 +154,7 @@ impl Judge {
         for change in changes {
             let facts = shared(&change, &placed);
             // what they have in common, for a word that may follow
-            let brought = Brought { novel: signals.novel, surprise: 0.0 };
+            let brought = Brought { novel: signals.novel, ..Brought::default() };
             let of = Of { brought, ..Of::site(Reserved::FLEET, &facts) };
             told.extend(told_of(&self.rules, &self.policy, fleet.change(), &placed, &of));
         }
@@ -212,7 +212,12 @@ pub fn threshold(house: &House, policy: &Policy, params: &Params) -> Option<f64>
 /// Returns what a usage brought, for a word that may follow.
 fn brought(signals: &Signals) -> Brought {
     let burst = signals.burst.as_ref();
-    Brought { novel: signals.novel, surprise: burst.map_or(0.0, |burst| burst.surprise) }
+    let turn = signals.turn.filter(|turn| turn.is_strange());
+    Brought {
+        novel: signals.novel,
+        surprise: burst.map_or(0.0, |burst| burst.surprise),
+        turn_with: turn.map(|turn| turn.stranger),
+    }
 }
 
 /// A finding, and its subject.

@@ -2,6 +2,7 @@
 
 use crate::engine::profile::family::{Family, Value};
 use crate::engine::profile::params::Params;
+use crate::engine::profile::turns::strangers_of;
 use crate::engine::profile::word::{Sighting, Verdict, Word};
 use crate::engine::profile::{Keys, Profile, Voice};
 use crate::engine::time::HOUR;
@@ -42,7 +43,7 @@ impl Profile {
         (self.told_score, self.story) = (Voice::default(), None);
         for seen in &word.actors {
             let keys = seen.keys();
-            self.settle_turns(keys.network, keys.prefix);
+            self.settle_turns(&strangers_of(seen));
             for value in values(&keys) {
                 if !self.tables.has(value.family, value.key) {
                     self.tables.see(value.family, value.key, self.day);
@@ -85,8 +86,9 @@ impl Profile {
             self.fix = None;
         }
         // Its return would be news.
-        self.settle_turns(keys.network, keys.prefix);
-        self.forget_turns(keys.network, keys.prefix);
+        let strangers = strangers_of(seen);
+        self.settle_turns(&strangers);
+        self.forget_turns(&strangers);
         for actor in self.actors.known_as(&keys) {
             (actor.days, actor.told) = (0, Voice::default());
         }

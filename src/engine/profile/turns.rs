@@ -14,6 +14,7 @@ use crate::engine::profile::Profile;
 use crate::engine::profile::params::{Concurrent, Params};
 use crate::engine::profile::signals::{Signals, country_of};
 use crate::engine::profile::told::report_key;
+use crate::engine::profile::word::Sighting;
 use crate::engine::stats::{Days, whole};
 use crate::engine::time::SECOND;
 
@@ -267,6 +268,14 @@ impl Turns {
     }
 }
 
+/// Returns the keys of the networks of which a word about a sighting says who is there: its own, and if it is the
+/// owner's, those of the strangers with whom it took turns.
+pub(super) fn strangers_of(seen: &Sighting) -> Vec<u32> {
+    let keys = seen.keys();
+    let own = Net::of(keys.network, keys.prefix).map(Net::key);
+    own.into_iter().chain(seen.turns_with.iter().copied()).collect()
+}
+
 /// Returns the window in seconds.
 fn window(params: &Concurrent) -> i64 {
     i64::from(whole(params.window_minutes * 60.0))
@@ -297,16 +306,14 @@ impl Profile {
         })
     }
 
-    /// Forgets where a stranger was until now: a person has said who it was, and the owner's next use is not news.
-    pub(super) fn settle_turns(&mut self, network: Option<u32>, prefix: Option<u32>) {
-        let net = Net::of(network, prefix);
-        self.turns.recent.retain(|spot| !spot.is_strange || Some(spot.net) != net);
+    /// Forgets where strangers were until now: a person has said who it was, and the owner's next use is not news.
+    pub(super) fn settle_turns(&mut self, strangers: &[u32]) {
+        self.turns.recent.retain(|spot| !spot.is_strange || !strangers.contains(&spot.net.key()));
     }
 
-    /// Makes the turns of a network news again.
-    pub(super) fn forget_turns(&mut self, network: Option<u32>, prefix: Option<u32>) {
-        let net = Net::of(network, prefix);
-        net.iter().for_each(|net| self.told.forget(net.key()));
+    /// Makes the turns of strangers news again.
+    pub(super) fn forget_turns(&mut self, strangers: &[u32]) {
+        strangers.iter().for_each(|key| self.told.forget(*key));
     }
 
     /// Notes the place of an accepted usage, and the day if known places took turns.

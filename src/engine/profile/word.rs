@@ -1,5 +1,6 @@
 //! A person's word about an actor, as a profile applies it.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,9 @@ pub struct Brought {
     pub novel: Families,
     /// The surprise of the day's worst moment so far (docs/detection.md, Rate); 0 if the rate was usual.
     pub surprise: f32,
+    /// The key of the stranger's network, if a known and an unknown place took turns: the usage is of either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn_with: Option<u32>,
 }
 
 /// An actor as alerts saw it.
@@ -64,6 +68,9 @@ pub struct Sighting {
     pub families: Families,
     /// The surprise of the rate, if that was evidence.
     pub surprise: f32,
+    /// The keys of the networks of strangers with whom it took turns, or its own if it is the stranger.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub turns_with: BTreeSet<u32>,
 }
 
 impl Sighting {
@@ -85,6 +92,7 @@ impl Sighting {
         self.novel = self.novel.or(other.novel);
         self.families = self.families.or(other.families);
         self.surprise = self.surprise.max(other.surprise);
+        self.turns_with.extend(&other.turns_with);
     }
 }
 

@@ -72,6 +72,27 @@ fn each_stranger_who_takes_turns_is_told_and_again_once_that_is_confirmed() {
 }
 
 #[test]
+fn after_the_owners_turn_was_confirmed_the_strangers_return_was_no_news() {
+    let at = |day: i64, minute: i64| day * DAY + minute * MINUTE;
+    let in_turns =
+        |day| [own(1, at(day, 0)), stranger(1, at(day, 2)), own(1, at(day, 4))].into_iter();
+    let turns = |books: Books| {
+        let is_turn = |alert: &Alert| alert.rule.name == "concurrent-use";
+        books.alerts.into_iter().filter(is_turn).collect::<Vec<Alert>>()
+    };
+    let first: Vec<Usage> = (0..20).map(|n| own(1, n * DAY)).chain(in_turns(20)).collect();
+    let told = turns(judged(&first));
+    let stranger = told[0].facts.get("concurrent.stranger");
+    assert_eq!((told.len(), stranger), (1, Some(&Value::Text("there".into()))));
+    let usages: Vec<Usage> = first.into_iter().chain(in_turns(22)).collect();
+    let n_told = |verdict| {
+        let word = Word::of(verdict, START.plus(21 * DAY), &told.iter().collect::<Vec<_>>());
+        turns(judged_with(&usages, &[Word { number: 1, ..word.unwrap() }])).len()
+    };
+    assert_eq!((n_told(Verdict::Expected), n_told(Verdict::Confirmed)), (1, 2));
+}
+
+#[test]
 fn after_a_word_about_a_stranger_the_owners_next_use_told_of_him_again() {
     let at = |minute: i64| 20 * DAY + minute * MINUTE;
     let past = (0..20).map(|n| own(1, n * DAY));
