@@ -37,30 +37,54 @@ pub(super) fn warn(name: &str, known: &[SmolStr]) {
 
 /// Returns the principal of a source of guesses, by an address of it or as alerts name it; warns if no alert does.
 pub(super) fn source(reader: &Reader, text: &str) -> anyhow::Result<SmolStr> {
-    let Some(source) = source_of(text) else {
-        return Err(usage(format!(
-            "\"source:{}\" names no source: expected source: and an address or its network, such as \
-             source:203.0.113.0/24 or source:2001:db8:1:2::/64",
-            print::safe(text)
-        )));
-    };
-    let name = Reserved::Source(&source).to_smolstr();
-    let filter = AlertFilter { limit: Some(MAX_ALERTS), ..AlertFilter::default() };
-    let alerts = reader.alerts(&filter)?.into_iter().map(|stored| stored.alert.principal);
-    let known: Vec<_> =
-        alerts.filter(|name| matches!(Reserved::parse(name), Some(Reserved::Source(_)))).collect();
-    if !known.contains(&name) {
-        warn(&name, &known);
+    let name = source_name(reader, text)?;
+    if !is_told(reader, &name)? {
+        let filter = AlertFilter { limit: Some(MAX_ALERTS), ..AlertFilter::default() };
+        let alerts = reader.alerts(&filter)?.into_iter().map(|stored| stored.alert.principal);
+        let is_source = |name: &SmolStr| matches!(Reserved::parse(name), Some(Reserved::Source(_)));
+        warn(&name, &alerts.filter(is_source).collect::<Vec<_>>());
     }
     Ok(name)
 }
 
-/// Returns the network by which a source is named that an address belongs to; `None` for any other network.
+/// Returns the principal of a source of guesses, by an address of it or as alerts name it, or may.
+pub(super) fn source_name(reader: &Reader, text: &str) -> anyhow::Result<SmolStr> {
+    let name = Reserved::Source(text).to_smolstr();
+    if is_told(reader, &name)? {
+        return Ok(name);
+    }
+    let source = source_of(text).ok_or_else(|| {
+        usage(format!(
+            "\"source:{}\" names no source: expected source: and an address or its network (/24, of IPv6 /64 or /48), \
+             an operator, or a client and a route, such as source:203.0.113.0/24, source:2001:db8:1:2::/64, \
+             source:AS64500 or \"source:curl GET /v1/items\"",
+            print::safe(text)
+        ))
+    })?;
+    Ok(Reserved::Source(&source).to_smolstr())
+}
+
+/// Returns whether an alert is about a principal.
+fn is_told(reader: &Reader, name: &SmolStr) -> anyhow::Result<bool> {
+    let principal = Some(name.clone());
+    let filter = AlertFilter { principal, limit: Some(1), ..AlertFilter::default() };
+    Ok(!reader.alerts(&filter)?.is_empty())
+}
+
+/// Returns how alerts name a source: of an address, its network; `None` if they name none so.
 fn source_of(text: &str) -> Option<String> {
-    let address: IpAddr = text.split('/').next()?.parse().ok()?;
+    let Ok(address) = text.split('/').next()?.parse::<IpAddr>() else {
+        let digits = text.strip_prefix("AS").unwrap_or_default();
+        // A client and a route have a space between them.
+        let is_named = digits.parse::<u32>().is_ok() || text.contains(' ');
+        return is_named.then(|| text.to_owned());
+    };
     let first = Prefix::subscriber(address);
     let network = format!("{first}/{}", if first.is_ipv4() { 24 } else { 64 });
-    (!text.contains('/') || text == network).then_some(network)
+    if !text.contains('/') {
+        return Some(network);
+    }
+    [network, Prefix::of(address).to_string()].into_iter().find(|network| network == text)
 }
 
 /// Returns `, did you mean "..."?` with the known names most like an unknown one, if any is.
@@ -139,18 +163,28 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_named_by_an_address_or_by_its_own_network() {
-        for (text, network) in [
+    fn a_source_is_named_by_an_address_or_as_alerts_may_name_it() {
+        for (text, source) in [
             ("203.0.113.7", Some("203.0.113.0/24")),
             ("203.0.113.0/24", Some("203.0.113.0/24")),
             ("2001:db8:1:2:3::4", Some("2001:db8:1:2::/64")),
+            ("2001:db8:1:2::/64", Some("2001:db8:1:2::/64")),
+            ("2001:db8:1::/48", Some("2001:db8:1::/48")),
+            ("AS64500", Some("AS64500")),
+            ("curl GET /v1/orders", Some("curl GET /v1/orders")),
             ("203.0.113.0/16", None),
             ("203.0.113.7/24", None),
+            ("203.0.113.7/", None),
             ("203.0.113.0/24/24", None),
+            ("203.0.113", None),
+            ("2001:db8:1:2::/48", None),
+            ("2001:db8::/32", None),
+            ("AS", None),
+            ("ASN64500", None),
             ("kim", None),
             ("", None),
         ] {
-            assert_eq!(source_of(text).as_deref(), network, "{text}");
+            assert_eq!(source_of(text).as_deref(), source, "{text}");
         }
     }
 }

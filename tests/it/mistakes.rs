@@ -515,3 +515,43 @@ fn an_alert_said_only_what_its_token_was_called_then() {
     home.print(&["alerts", "ack", id, "--expected"]);
     assert!(shown().contains("  answer      expected on "), "{}", shown());
 }
+
+#[test]
+fn a_campaign_of_guesses_could_not_be_muted_nor_listed_by_an_address() {
+    let home = Home::new("");
+    let guess = |address: &str, client: &str, n: usize| {
+        format!(
+            "{address} - - [02/Mar/2026:08:00:07 +0000] \"GET /v1/orders HTTP/1.1\" 401 5 \"-\" \"{client}\" \
+             \"Bearer exk-a-0123456789abc{n:03}\"\n"
+        )
+    };
+    for n in 0..25 {
+        let address = format!("2001:db8:{}::7", n % 5);
+        home.append("logs/access.log", guess(&address, "curl/8.5.0", n));
+    }
+    for n in 100..180 {
+        home.append("logs/access.log", guess("203.0.113.7", "okhttp/4.12.0", n));
+    }
+    home.print(&["replay", "--save", "logs/access.log"]);
+    let list = |principal: &str| {
+        let arguments = ["alerts", "list", "--json", "--principal", principal];
+        home.json(&arguments).iter().map(|alert| alert["principal"].clone()).collect::<Vec<_>>()
+    };
+    let campaign = "source:curl GET /v1/orders";
+    assert_eq!(list(campaign), [campaign]);
+    assert_eq!(list("source:203.0.113.7"), ["source:203.0.113.0/24"]);
+    let mute = ["alerts", "mute", "--reason", "x", "--rule", "token-guessing", "--principal"];
+    let muted = |name: &str| said(&home, &[&mute[..], &[name]].concat(), 0);
+    for name in [campaign, "source:203.0.113.0/24"] {
+        let told = muted(name);
+        assert!(told.contains(name) && !told.contains("warning"), "{told}");
+    }
+    for name in ["source:AS64500", "source:2001:db8:1::/48", "source:wget GET /v1/orders"] {
+        let told = muted(name);
+        assert!(told.contains(name) && told.contains("warning: nothing is known as "), "{told}");
+    }
+    for command in [&mute[..], &["alerts", "list", "--principal"]] {
+        let told = said(&home, &[command, &["source:203.0.112.0/23"]].concat(), 2);
+        assert!(told.contains("names no source: expected source: and an address"), "{told}");
+    }
+}

@@ -27,6 +27,7 @@ use crate::engine::alert::{Alert, Level};
 use crate::engine::line::StreamId;
 use crate::engine::profile::Score;
 use crate::engine::registry::{Background, Mark};
+use crate::engine::reserved::Reserved;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::{NO_ANSWER, Origin};
 use crate::source::journal::UnitWatch;
@@ -62,8 +63,11 @@ fn list(context: &mut Context, options: &AlertsList) -> anyhow::Result<()> {
     if let Some(name) = &options.principal {
         state::refuse_secret(name)?;
         let name = alike::as_logged(&reader, name)?;
-        match reader.resolve(&name)? {
-            Found::One(Who::Token(id)) => filter.token = Some(id),
+        match (reader.resolve(&name)?, Reserved::parse(&name)) {
+            (Found::One(Who::Token(id)), _) => filter.token = Some(id),
+            (_, Some(Reserved::Source(source))) => {
+                filter.principal = Some(alike::source_name(&reader, source)?);
+            }
             _ => filter.principal = Some(name),
         }
     }
