@@ -89,18 +89,18 @@ impl Look<'_> {
             n => (format!("{} mails were given up", print::number(n)), "their"),
         };
         let names: Vec<_> = self.given_up.iter().map(print::safe).collect();
-        let (about, show, ack) = match names.as_slice() {
-            [] => (String::new(), "alerts list --open".to_owned(), "alerts ack ID".to_owned()),
-            [first, ..] => (
-                format!(" ({})", names.join(", ")),
-                format!("alerts show {first}"),
-                format!("alerts ack {first}"),
-            ),
+        let about = match names.as_slice() {
+            [] => String::new(),
+            names => format!(" ({})", names.join(", ")),
+        };
+        let (show, id) = match names.as_slice() {
+            [one] if n_lost == 1 => (format!("alerts show {one}"), one.as_str()),
+            _ => ("alerts list --open --incidents".to_owned(), "ID"),
         };
         format!(
-            "{mails}, and no other mail told {what} alerts{about}: `{}` shows them; answer with `{}`",
+            "{mails}, and no other mail told {what} alerts{about}: `{}` shows them; answer with `{}`, or `--confirmed`",
             command(&show),
-            command(&ack)
+            command(&format!("alerts ack {id} --expected"))
         )
     }
 
@@ -307,16 +307,18 @@ mod tests {
             ..OutboxStats::default()
         };
         let (params, roll) = (Health::default(), Roll::default());
-        let given_up = ["in_1", "in_2"].map(SmolStr::new_static);
+        let both = ["in_1", "in_2"].map(SmolStr::new_static);
         let global = Cli::parse_from(["tokenwatch", "status"]).global;
         let look_at = |outbox: Option<&OutboxStats>, params: &Health| {
+            let lost = outbox.map_or(0, |outbox| outbox.lost);
+            let given_up = &both[..usize::try_from(lost).unwrap()];
             let unseen = Unseen::default();
             told(&Look {
                 lives: &[],
                 unseen: &unseen,
                 roll: &roll,
                 outbox,
-                given_up: &given_up,
+                given_up,
                 global: &global,
                 layers: &layers,
                 params,
@@ -329,10 +331,15 @@ mod tests {
         assert_eq!(look(outbox(1)), [old]);
         let waiting = "mail: mails: the oldest was queued 2 h ago and has not been sent";
         assert_eq!(look(outbox(2)), [old, waiting]);
-        let lost = OutboxStats { lost: 2, ..OutboxStats::default() };
+        let lost = |n| OutboxStats { lost: n, ..OutboxStats::default() };
+        let told = "mail: mails: 1 mail was given up, and no other mail told its alerts (in_1): \
+                    `tokenwatch alerts show in_1` shows them; answer with \
+                    `tokenwatch alerts ack in_1 --expected`, or `--confirmed`";
+        assert_eq!(look(lost(1)), [old, told]);
         let told = "mail: mails: 2 mails were given up, and no other mail told their alerts (in_1, in_2): \
-                    `tokenwatch alerts show in_1` shows them; answer with `tokenwatch alerts ack in_1`";
-        assert_eq!(look(lost), [old, told]);
+                    `tokenwatch alerts list --open --incidents` shows them; answer with \
+                    `tokenwatch alerts ack ID --expected`, or `--confirmed`";
+        assert_eq!(look(lost(2)), [old, told]);
         assert_eq!(look_at(None, &params), [old], "there is no server for mails");
         // The configured limits apply, here as for the daemon.
         let patient = Health { geoip_days: 31.0, mail_hours: 2.0, ..params };
