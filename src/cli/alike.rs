@@ -20,11 +20,23 @@ const MAX_ALERTS: u32 = 1000;
 const MAX_SLIP: usize = 2;
 
 /// Returns a name as logs and alerts have it. Mails break what would be a link; a name copied from there is read back,
-/// unless somebody is called so.
+/// unless somebody is called so. If both are known, none is taken: whoever chooses a name could choose one that a mail
+/// shows of another.
 pub(super) fn as_logged(reader: &Reader, name: &str) -> anyhow::Result<SmolStr> {
     let read = name.replace("[:]//", "://").replace("[.]", ".");
-    let is_known = || Ok::<_, anyhow::Error>(reader.resolve(name)? != Found::None);
-    Ok(if read == name || is_known()? { name.into() } else { read.into() })
+    let is_known = |name: &str| Ok::<_, anyhow::Error>(reader.resolve(name)? != Found::None);
+    if read == name || !is_known(name)? {
+        return Ok(read.into());
+    }
+    if is_known(&read)? {
+        return Err(usage(format!(
+            "\"{}\" is ambiguous: somebody is called so, and mails show \"{}\" so; name that one in this way, the \
+             other by the id of a token, which `tokenwatch tokens list` shows",
+            print::safe(name),
+            print::safe(&read)
+        )));
+    }
+    Ok(name.into())
 }
 
 /// Warns of a name that is taken at its word although nothing has it yet.

@@ -555,3 +555,27 @@ fn a_campaign_of_guesses_could_not_be_muted_nor_listed_by_an_address() {
         assert!(told.contains("names no source: expected source: and an address"), "{told}");
     }
 }
+
+#[test]
+fn a_made_up_name_took_the_place_of_the_one_that_a_mail_shows() {
+    let home = home();
+    let (kim, mailed) = ("jwt:https://id.example.org:kim", "jwt:https[:]//id.example.org:kim");
+    home.print(&["tokens", "add", mailed, "owner=eve"]);
+    assert!(
+        said(&home, &["tokens", "leak", mailed], 0).starts_with(mailed),
+        "nobody else is meant"
+    );
+    home.print(&["tokens", "add", kim, "owner=kim"]);
+    for command in [
+        &["tokens", "leak"][..],
+        &["history"],
+        &["alerts", "list", "--principal"],
+        &["alerts", "mute", "--reason", "x", "--principal"],
+    ] {
+        let told = said(&home, &[command, &[mailed]].concat(), 2);
+        for name in [kim, mailed] {
+            assert!(told.contains(&format!("\"{name}\"")), "{told}");
+        }
+        said(&home, &[command, &[kim]].concat(), 0);
+    }
+}
