@@ -29,11 +29,10 @@ use crate::engine::record::Columns;
 use crate::engine::time::Timestamp;
 use crate::engine::zone::Reach;
 use crate::source::SourceError;
-use crate::source::follow::Watch;
+use crate::source::follow::{self, Watch};
 use crate::source::journal::UnitWatch;
 use crate::source::listing::Listing;
 use crate::source::replay::{Input, Replay, STDIN};
-use crate::source::rotation::unrotated;
 use crate::store::{Lock, Role, Store};
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
@@ -224,8 +223,7 @@ impl<'a> Manner<'a> {
 /// Returns the configured source that names a file, or the log that it was rotated from.
 pub(super) fn source_of(watches: &[Watch], path: &Path) -> Option<usize> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut names = [path.clone(), unrotated(&path)].into_iter();
-    names.find_map(|path| watches.iter().find(|watch| watch.names(&path)).map(|w| w.source))
+    follow::source_of(watches, &path)
 }
 
 /// Assigns a source to each file. The last source is that of files that no configured one names.

@@ -10,7 +10,6 @@ use anyhow::Context as _;
 
 use crate::cli::args::{Global, Run as Options};
 use crate::cli::exit::usage;
-use crate::cli::replay::source_of;
 use crate::cli::{Context, credentials, host, load, print};
 use crate::daemon::lifetime::Lifetime;
 use crate::daemon::printing::Sink;
@@ -76,30 +75,17 @@ fn inputs(site: &Site, files: &[PathBuf]) -> anyhow::Result<(Vec<Source>, Follow
     if files.is_empty() {
         return Ok((site.sources()?, Followed { watches: site.watches(), units: site.units() }));
     }
-    let paths: Vec<PathBuf> = files.iter().map(std::path::absolute).collect::<Result<_, _>>()?;
     let mut sources = site.sources()?;
-    let rest = Watch {
+    let like = site.watches();
+    let watch = Watch {
         source: sources.len(),
-        patterns: paths.clone(),
+        patterns: files.iter().map(std::path::absolute).collect::<Result<_, _>>()?,
         read_from: ReadFrom::Start,
-        is_polled: false,
+        is_polled: like.iter().any(|watch| watch.is_polled),
+        like,
     };
     sources.push(Source::of(format_of("auto")?));
-    let configured = site.watches();
-    let within = configured.iter().map(|watch| within(watch, &configured, &paths));
-    // A file that several watches name is of the first.
-    let watches = within.chain([rest]).filter(|watch| !watch.patterns.is_empty()).collect();
-    Ok((sources, Followed { watches, units: Vec::new() }))
-}
-
-/// Returns what a configured watch and paths have in common: the paths that it names, and its patterns below them.
-fn within(watch: &Watch, configured: &[Watch], paths: &[PathBuf]) -> Watch {
-    let is_named = |path: &&PathBuf| source_of(configured, path) == Some(watch.source);
-    let is_below =
-        |pattern: &&PathBuf| paths.iter().any(|path| *pattern != path && pattern.starts_with(path));
-    let below = watch.patterns.iter().filter(is_below);
-    let patterns = paths.iter().filter(is_named).chain(below).cloned().collect();
-    Watch { patterns, read_from: ReadFrom::Start, ..watch.clone() }
+    Ok((sources, Followed { watches: vec![watch], units: Vec::new() }))
 }
 
 /// Returns an alert as JSON, in one line.

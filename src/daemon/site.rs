@@ -168,6 +168,7 @@ impl Site {
                     patterns: paths.iter().map(|path| PathBuf::from(&path.value)).collect(),
                     read_from: read_from(source),
                     is_polled: source.is_polled,
+                    like: Vec::new(),
                 }),
                 SourceFrom::Journal { .. } => None,
             })

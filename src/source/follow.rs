@@ -57,6 +57,8 @@ pub struct Watch {
     pub read_from: ReadFrom,
     /// Its changes are found by looking, whatever its file system supports.
     pub is_polled: bool,
+    /// Watches whose sources its files have instead, where one of them names the file.
+    pub like: Vec<Watch>,
 }
 
 impl Watch {
@@ -65,6 +67,18 @@ impl Watch {
     pub fn names(&self, path: &Path) -> bool {
         self.patterns.iter().any(|pattern| discover::names(pattern, path))
     }
+
+    /// Returns the source of a file that it watches.
+    pub(super) fn source_of(&self, path: &Path) -> usize {
+        source_of(&self.like, path).unwrap_or(self.source)
+    }
+}
+
+/// Returns the source of the watch that names a file, or the log that it was rotated from.
+#[must_use]
+pub fn source_of(watches: &[Watch], path: &Path) -> Option<usize> {
+    let naming = |path: &Path| watches.iter().find(|watch| watch.names(path));
+    naming(path).or_else(|| naming(&rotation::unrotated(path))).map(|watch| watch.source)
 }
 
 /// Settings. The defaults suit a log host.
@@ -277,7 +291,7 @@ impl Follower {
         self.watched
             .iter()
             .find(|watched| watched.watch.patterns.iter().any(comes_from))
-            .map(|watched| watched.watch.source)
+            .map(|watched| watched.watch.source_of(path))
     }
 
     /// Returns the logs of which a file is remembered, and whether one of these is watched.

@@ -97,8 +97,12 @@ impl Follower {
         self.reap(&mut folders, now);
         self.forget();
         let polled = |watched: &&Watched| watched.watch.is_polled;
+        let sources = |watched: &Watched| {
+            let like = watched.watch.like.iter().map(|watch| watch.source);
+            like.chain([watched.watch.source]).collect::<Vec<_>>()
+        };
         let polled: BTreeSet<usize> =
-            self.watched.iter().filter(polled).map(|watched| watched.watch.source).collect();
+            self.watched.iter().filter(polled).flat_map(sources).collect();
         let is_heard = |tail: &&Tail| tail.source.is_some_and(|source| !polled.contains(&source));
         roots.extend(
             self.tails
@@ -132,7 +136,7 @@ impl Follower {
                         self.quiet.has_faults |= is_broken_link(path);
                         continue;
                     };
-                    let source = one.watch.source;
+                    let source = one.watch.source_of(path);
                     let identity = found.seen.identity;
                     let is_new = is_followed || self.came_since(pattern, identity);
                     let read_from = if is_new { ReadFrom::Start } else { one.watch.read_from };
@@ -244,7 +248,7 @@ impl Follower {
         self.watched
             .iter()
             .find(|one| one.watch.names(&found.path))
-            .map(|one| one.watch.source)
+            .map(|one| one.watch.source_of(&found.path))
             .filter(|_| !rotation::is_compressed(&found.path))
     }
 

@@ -627,3 +627,21 @@ fn a_named_file_was_read_without_its_source_and_its_old_lines_were_mailed() {
         assert_eq!(status["outbox"]["waiting"], n_mails, "{arguments:?}");
     }
 }
+
+#[test]
+fn a_named_directory_below_a_source_was_read_without_it() {
+    for paths in ["logs", "logs/*/odd.log", "logs/**/*.log"] {
+        let home = Home::new(&format!(
+            "[[source]]\npaths = [\"{paths}\"]\ntemplate = '$time_iso8601|$remote_addr|$request|$status'\n\
+             [output]\njournal = false\n"
+        ));
+        fs::create_dir(home.path("logs/site1")).expect("directory");
+        let line = "2026-03-02T08:00:07Z|192.0.2.7|GET /v1?access_token=exk_00000009fedcba98765432 HTTP/1.1|200\n";
+        home.append("logs/site1/odd.log", line);
+        let daemon = home.run(&["logs/site1"]);
+        wait_until("the line is committed", || home.committed_lines() == 1);
+        daemon.terminate();
+        let status = &home.json(&["status", "--json"])[0];
+        assert_eq!(status["streams"][0]["parsed"], 1, "{paths}");
+    }
+}

@@ -6,7 +6,7 @@ use crate::source::tail::READ;
 const FIELDS: &str = "#Fields: date time c-ip cs-method cs-uri-stem sc-status\n";
 
 fn follower(path: &Path, read_from: ReadFrom, known: Vec<(StreamId, Position)>) -> Follower {
-    let watch = Watch { source: 0, patterns: vec![path.to_owned()], read_from, is_polled: false };
+    let watch = Watch { source: 0, patterns: vec![path.to_owned()], read_from, ..Watch::default() };
     Follower::new(vec![watch], known, Options::default())
 }
 

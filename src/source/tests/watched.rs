@@ -232,3 +232,39 @@ fn a_file_to_be_read_from_its_end_that_could_not_be_read_at_first_was_read_whole
         assert_eq!(bench.take(), ["new"], "{mode:o}");
     }
 }
+
+#[test]
+fn each_log_of_a_directory_has_the_source_that_names_it() {
+    let mut bench = Bench::start(&["dd"]);
+    let like = |source, patterns: &[&str]| Watch {
+        source,
+        patterns: patterns.iter().map(|name| bench.path(name)).collect(),
+        ..Watch::default()
+    };
+    bench.watches[0].like = vec![
+        like(0, &["dd/x.log"]),
+        like(1, &["dd/x-1.log", "dd/*/access.log"]),
+        like(2, &["dd/deep"]),
+    ];
+    bench.follower.set_watches(bench.watches.clone());
+    fs::create_dir_all(bench.path("dd/site")).unwrap();
+    fs::create_dir_all(bench.path("dd/deep/est")).unwrap();
+    let all = [
+        ("dd/x.log", 0),
+        ("dd/x.log.1", 0),
+        ("dd/x-1.log", 1),
+        ("dd/site/access.log", 1),
+        ("dd/deep/est/a.log", 2),
+        ("dd/other.log", 3),
+    ];
+    for (name, _) in all {
+        bench.write(name, format!("{name}\n"));
+    }
+    bench.poll();
+    for (name, source) in all {
+        assert_eq!(bench.follower.source_of(&bench.path(name)), Some(source), "{name}");
+    }
+    let mut lines = bench.take();
+    lines.sort();
+    assert_eq!(lines.len(), all.len(), "{lines:?}");
+}
