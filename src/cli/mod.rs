@@ -169,7 +169,7 @@ fn load_to_show(global: &Global) -> Result<(Site, Option<String>), Faults> {
     let site = match (site, &global.state_dir) {
         (Some(site), _) if is_known(&site) => site,
         (None, Some(state)) if is_text(&faults) => {
-            Site { config: Config::default(), state: state.clone() }
+            Site { config: Config::default(), state: state.clone(), is_mailing: true }
         }
         _ if !is_text(&faults) => return Err(faults),
         _ => {

@@ -15,11 +15,11 @@ use crate::cli::args::Replay as Options;
 use crate::cli::print::{self, Printer};
 use crate::cli::{Context, exit, registries, state};
 use crate::clock::{monotonic, now};
+use crate::daemon::opening::set_apart;
 use crate::daemon::recovery;
 use crate::daemon::replay::{Summary, replay};
 use crate::daemon::site::{Site, format_of};
 use crate::daemon::worker::{Delivery, Worker};
-use crate::deliver::render::UNTIL;
 use crate::deliver::stdout::printed;
 use crate::engine::alert::{Alert, Level};
 use crate::engine::arrival::{Arrival, BadTimes};
@@ -57,10 +57,7 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
         register_known(site, &mut store)?;
     }
     registries::import(files, &mut store, options)?;
-    if let Some(mail) = &site.config.mail {
-        // Alerts that the daemon found before belong to their own digest.
-        store.queue_digest(&format!("{UNTIL}{}", now()), mail.at_once, now(), now())?;
-    }
+    set_apart(&mut store, site)?;
     let judge = site.judge_of(&store)?;
     let atlas = Arc::new(site.atlas_with_warnings());
     let mut worker = Worker::new(judge, store, atlas, Delivery::Past, site.memory_bound())?;

@@ -27,9 +27,8 @@ pub(super) fn run(
     global: &Global,
 ) -> anyhow::Result<ExitCode> {
     let files = options.files.clone();
-    if is_print_only(options) {
-        context.site.config.mail = None;
-    }
+    let is_mailing = options.mail || files.is_empty();
+    context.site.is_mailing = is_mailing;
     let site = &context.site;
     let (sources, followed) = inputs(site, &files)?;
     if followed.watches.is_empty() && followed.units.is_empty() {
@@ -50,23 +49,15 @@ pub(super) fn run(
     let output = Output { sink, journal, lifetime };
     let host = host(global, site);
     let global = global.clone();
-    let is_print_only = is_print_only(options);
     let load = Box::new(move || {
         let mut site = load(&global)?;
-        if is_print_only {
-            site.config.mail = None;
-        }
+        site.is_mailing = is_mailing;
         let (sources, followed) = inputs(&site, &files)?;
         Ok((site, sources, followed))
     });
     let credentials = credentials();
     run_daemon(site, Setup { sources, followed, output, load, credentials, host })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Returns whether alerts are printed and not mailed: somebody looks at logs, whose lines are mostly old.
-fn is_print_only(options: &Options) -> bool {
-    !options.files.is_empty() && !options.mail
 }
 
 /// Returns the configured sources, or the logs that the command line names, read from their start: each as the source

@@ -12,6 +12,7 @@ use sd_notify::NotifyState;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use crate::clock::now;
 use crate::daemon::blocked::{Blocked, Spell, mail_blocked};
 use crate::daemon::follow::{Versions, versions};
 use crate::daemon::lifetime::Lifetime;
@@ -22,7 +23,7 @@ use crate::daemon::site::Site;
 use crate::daemon::systemd::{Signals, notify};
 use crate::daemon::worker::{Delivery, Worker};
 use crate::deliver::email::{Mailer, Timeouts};
-use crate::deliver::render::Host;
+use crate::deliver::render::{Host, UNTIL};
 use crate::engine::geo::Atlas;
 use crate::engine::line::{Position, StreamId};
 use crate::engine::time::Timestamp;
@@ -76,6 +77,9 @@ impl Opening<'_> {
         store.forget_again()?;
         // Before the contents are read: the loop's first turn finds what changes meanwhile.
         let versions = versions(&store)?;
+        if delivery(site) == Delivery::Past {
+            set_apart(&mut store, site)?;
+        }
         let judge = site.judge_of(&store)?;
         let (positions, followed) = (store.positions()?, store.followed()?);
         let (bound, places) = (site.memory_bound(), Arc::clone(&self.places));
@@ -155,7 +159,7 @@ impl Opening<'_> {
         {
             spell.begin(why);
         }
-        let mail = self.site.config.mail.as_ref();
+        let mail = self.site.mail();
         // Faulty settings are reported as soon as the database can be opened.
         let mailer = mail.and_then(|mail| mailer(mail, self.credentials, Timeouts::PATIENT).ok());
         let mailer = mailer.map(Arc::new);
@@ -199,7 +203,7 @@ impl Told {
 /// # Errors
 /// The settings cannot work.
 pub fn post(site: &Site, credentials: Option<&Path>) -> anyhow::Result<Option<Post>> {
-    let Some(mail) = &site.config.mail else { return Ok(None) };
+    let Some(mail) = site.mail() else { return Ok(None) };
     let rules = Rules {
         at_once: mail.at_once,
         digest: mail.digest,
@@ -212,7 +216,20 @@ pub fn post(site: &Site, credentials: Option<&Path>) -> anyhow::Result<Option<Po
 /// Returns whether mails are queued: only if there is a server.
 #[must_use]
 pub const fn delivery(site: &Site) -> Delivery {
-    if site.config.mail.is_some() { Delivery::Mail } else { Delivery::Silent }
+    match site.config.mail {
+        _ if !site.is_mailing => Delivery::Past,
+        Some(_) => Delivery::Mail,
+        None => Delivery::Silent,
+    }
+}
+
+/// Queues a digest of what was found before. [`Delivery::Past`] keeps all alerts so far out of later ones.
+///
+/// # Errors
+/// Those of the store.
+pub fn set_apart(store: &mut Store, site: &Site) -> Result<(), StoreError> {
+    let at_once = site.policy().at_once.unwrap_or_default();
+    store.queue_digest(&format!("{UNTIL}{}", now()), at_once, now(), now()).map(drop)
 }
 
 /// Returns whether an error may be temporary: a full disk, or an I/O error. Also for files beside the database (the

@@ -12,7 +12,7 @@ use tracing::warn;
 use crate::atlas::{Reloading, Settings};
 use crate::config::ReadFrom as ConfiguredReadFrom;
 use crate::config::{
-    At, Config, Fault, Faults, FormatChoice, Source as ConfiguredSource, SourceFrom,
+    At, Config, Fault, Faults, FormatChoice, Mail, Source as ConfiguredSource, SourceFrom,
 };
 use crate::engine::detect::Params;
 use crate::engine::incident::Policy;
@@ -41,6 +41,8 @@ pub struct Site {
     pub config: Config,
     /// The directory of the database and the key.
     pub state: PathBuf,
+    /// Whether alerts are mailed, if there is a server: they are not while somebody looks at old logs.
+    pub is_mailing: bool,
 }
 
 impl Site {
@@ -70,7 +72,7 @@ impl Site {
         let (config, faults) = Config::draft(config);
         let site = config.map(|config| {
             let state = state.or_else(|| config.state_dir.clone()).unwrap_or_else(fallback);
-            Self { config, state }
+            Self { config, state, is_mailing: true }
         });
         (site, faults)
     }
@@ -245,6 +247,12 @@ impl Site {
         Ok(RuleSet::new(files, &disabled))
     }
 
+    /// Returns how to send mails; `None` if nothing is mailed.
+    #[must_use]
+    pub fn mail(&self) -> Option<&Mail> {
+        self.config.mail.as_ref().filter(|_| self.is_mailing)
+    }
+
     /// Returns from which level incidents are mailed at once; without mail, the default.
     #[must_use]
     pub fn policy(&self) -> Policy {
@@ -404,7 +412,7 @@ mod tests {
         {
             let mut config = Config::default();
             config.limits.memory = mebibytes << 20;
-            let site = Site { config, state: PathBuf::new() };
+            let site = Site { config, state: PathBuf::new(), is_mailing: true };
             let most = u64::try_from(site.memory_bound()).unwrap();
             assert_eq!(most >> 20, bound, "{mebibytes} MiB");
             assert_eq!(most + REST_BYTES <= mebibytes << 20, is_kept, "{mebibytes} MiB");

@@ -47,7 +47,7 @@ pub enum Delivery {
     Mail,
     /// There is nobody to mail to.
     Silent,
-    /// Nothing is mailed, not even in a digest: a replay learns from the past, which is no news.
+    /// Nothing is mailed, not even in a digest: a replay learns from the past, which is no news, or somebody looks on.
     Past,
 }
 

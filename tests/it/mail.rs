@@ -488,6 +488,31 @@ fn what_is_not_urgent_waits_for_the_digest() {
 }
 
 #[test]
+fn what_a_run_printed_about_old_lines_was_mailed_by_the_next_digest() {
+    let server = SmtpServer::start(options());
+    let home = home(&server, SOURCE);
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_referer(0, 0));
+    wait_until("the lines are committed", || home.committed_lines() == 2);
+    assert!(daemon.terminate().success());
+    home.append("logs/old.log", leak_in_url(5, 5));
+    let look = home.run(&["logs/old.log"]);
+    wait_until("the line is committed", || home.committed_lines() == 3);
+    look.terminate();
+    home.configure(&config(&server, ""));
+    let daemon = home.run(&[]);
+    let digests = "SELECT count(*) FROM outbox WHERE day LIKE '20%'";
+    wait_until("the day's digest", || asked(&home, digests, [], |row| row.get(0)) == Ok(1));
+    // What the daemon found before is told all the same.
+    let digest = shown(&server.wait_for(1, PATIENCE)[0]);
+    assert!(digest.text.contains(&id(&home, 0)), "{}", digest.text);
+    assert!(daemon.terminate().success());
+    for mail in server.messages() {
+        assert!(!shown(&mail).text.contains(&id(&home, 5)), "{}", shown(&mail).text);
+    }
+}
+
+#[test]
 fn what_was_urgent_before_there_was_a_server_for_mails_was_never_told() {
     let server = SmtpServer::start(options());
     let home = home(&server, SOURCE);
