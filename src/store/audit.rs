@@ -7,12 +7,13 @@ use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection, Row, named_params};
 use smol_str::SmolStr;
 
+use crate::engine::alert::Alert;
 use crate::engine::ledger::Span;
 use crate::engine::posture::{Finding, Kind, Limits, Listing, Posture, Standing};
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
-use super::codec::{add_activity, get_count, get_text, is_passed_over};
+use super::codec::{add_activity, get_count, get_json, get_text, is_passed_over};
 use super::summary::{self, COLUMNS, TokenSummary};
 use super::{Reader, StoreError};
 
@@ -127,7 +128,7 @@ fn query(listed: &str, order: &str) -> String {
 const NEVER: i64 = i64::MAX;
 
 /// The kept alerts of a token that nobody expected.
-const ALERTS: &str = "SELECT a.rule, a.level, a.time FROM alert AS a
+const ALERTS: &str = "SELECT a.rule, a.time, a.body FROM alert AS a
     LEFT JOIN ack AS own ON own.subject = a.id
     LEFT JOIN ack AS k ON k.subject = coalesce(own.subject, a.incident)
       AND (own.subject IS NOT NULL OR a.number <= k.upto_alert)
@@ -286,7 +287,9 @@ fn alerts_of(
     let mut alerts = BTreeMap::<Kind, Span>::new();
     while let Some(row) = rows.next()? {
         let rule = row.get_ref("rule")?.as_str()?;
-        let Some(kind) = Kind::told_by(rule, row.get("level")?) else { continue };
+        // What this version cannot read is listed without its facts.
+        let facts = || get_json::<Alert>(row, "body").map(|alert| alert.facts).unwrap_or_default();
+        let Some(kind) = Kind::told_by(rule, facts) else { continue };
         let time = row.get("time")?;
         let span = alerts.entry(kind).or_insert(Span { count: 0, ..Span::once(time) });
         span.extend(time);
@@ -297,7 +300,7 @@ fn alerts_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::alert::Level;
+    use crate::engine::alert::{Level, Value, Values};
     use crate::engine::commit::Commit;
     use crate::engine::ledger::Ledger;
     use crate::engine::registry::Registered;
@@ -381,9 +384,12 @@ mod tests {
             alert.rule.level = level;
             alert
         };
-        let abroad = of("a3", 5, "new-country", Level::High);
+        let mut abroad = of("a3", 5, "new-country", Level::Low);
+        let pinned = ("pinned.country".into(), Value::Text("NG".into()));
+        abroad.facts = Values::from_iter([pinned]);
         let beyond = of("a4", 6, "scope-violation", Level::Medium);
-        let elsewhere = of("a5", 6, "new-network", Level::Low);
+        // A site may raise the level of a rule.
+        let elsewhere = of("a5", 6, "new-network", Level::High);
         let alerts = vec![in_url, other, abroad, beyond, elsewhere];
         store.commit(&Commit { alerts, ..Commit::default() }, NOON).unwrap();
         let found = audit(&store, NOON.plus(DAY));

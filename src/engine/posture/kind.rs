@@ -1,6 +1,6 @@
 //! The findings that there are: a closed list, with what to do about each.
 
-use crate::engine::alert::{Alert, Level, Value};
+use crate::engine::alert::{Alert, Level, Value, Values};
 
 /// What may be wrong with a token. The worst come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,9 +59,6 @@ const RULES: [(&str, Kind); 10] = [
     ("weak-token", Kind::Weak),
 ];
 
-/// The rules whose kept alerts are findings if they are high: then the place is not among the registered ones.
-const PINNED: [&str; 2] = ["new-country", "new-network"];
-
 impl Kind {
     /// All kinds, the worst first.
     pub const ALL: [Self; 19] = [
@@ -111,15 +108,19 @@ impl Kind {
             Self::PlainHttp => {
                 ("plain-http", High, "refuse connections without TLS 1.2, and rotate it")
             }
-            Self::OutsidePins => {
-                ("outside-pins", High, "find out who used it there, or register the place")
-            }
+            Self::OutsidePins => (
+                "outside-pins",
+                High,
+                "find out who used it there; or register the place, and ack the alerts as expected",
+            ),
             Self::InReferer => {
                 ("in-referer", Medium, "keep it out of the URLs of pages, and rotate it")
             }
-            Self::BeyondScopes => {
-                ("beyond-scopes", Medium, "make the server refuse it, or register the scope")
-            }
+            Self::BeyondScopes => (
+                "beyond-scopes",
+                Medium,
+                "make the server refuse it; or register the scope, and ack the alerts as expected",
+            ),
             Self::Weak => {
                 ("weak", Medium, "replace it by 128 bits or more from a random generator")
             }
@@ -165,32 +166,32 @@ impl Kind {
     /// Returns what an alert says is to be mended, whoever used the token.
     #[must_use]
     pub fn of_alert(alert: &Alert) -> Option<Self> {
-        let is = |fact: &str, words: &[&str]| match alert.facts.get(fact) {
-            Some(Value::Text(text)) => words.contains(&text.as_str()),
-            _ => false,
-        };
-        match alert.rule.name.as_str() {
-            "leaked-token-used"
-                if alert.facts.get("leaked.accepted") == Some(&Value::Bool(false)) =>
-            {
+        Self::told_by(&alert.rule.name, || alert.facts.clone())
+    }
+
+    /// Returns what an alert of a rule says is to be mended, whoever used the token. Of most rules, its facts do not
+    /// matter.
+    #[must_use]
+    pub fn told_by(rule: &str, facts: impl Fn() -> Values) -> Option<Self> {
+        let is = |facts: &Values, fact: &str, value: Value| facts.get(fact) == Some(&value);
+        match rule {
+            "new-country" | "new-network" => {
+                let facts = facts();
+                let mut pins = ["pinned.country", "pinned.network"].into_iter();
+                pins.any(|fact| facts.get(fact).is_some()).then_some(Self::OutsidePins)
+            }
+            "leaked-token-used" if is(&facts(), "leaked.accepted", Value::Bool(false)) => {
                 Some(Self::LeakedNotRevoked)
             }
             "leaked-token-used" => Some(Self::LeakedInUse),
             "mfa-missing" => Some(Self::NoMfa),
-            "lifecycle" if is("lifecycle.what", &["expires", "expires-soon"]) => {
-                Some(Self::ExpiresSoon)
+            "lifecycle" => {
+                let facts = facts();
+                let mut ends = ["expires", "expires-soon"].into_iter();
+                let is_end = |what: &str| is(&facts, "lifecycle.what", Value::Text(what.into()));
+                Some(if ends.any(is_end) { Self::ExpiresSoon } else { Self::LongLived })
             }
-            "lifecycle" => Some(Self::LongLived),
-            rule => Self::told_by(rule, alert.rule.level),
+            rule => RULES.into_iter().find(|(name, _)| *name == rule).map(|(_, kind)| kind),
         }
-    }
-
-    /// Returns what an alert of a rule says about its token.
-    #[must_use]
-    pub fn told_by(rule: &str, level: Level) -> Option<Self> {
-        if PINNED.contains(&rule) {
-            return (Level::High <= level).then_some(Self::OutsidePins);
-        }
-        RULES.into_iter().find(|(name, _)| *name == rule).map(|(_, kind)| kind)
     }
 }

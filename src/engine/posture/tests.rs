@@ -3,7 +3,7 @@
 use crate::engine::time::HOUR;
 
 use super::*;
-use crate::engine::alert::Level;
+use crate::engine::alert::{Value, Values};
 
 /// Noon on Monday, 23 November 2026.
 const NOW: Timestamp = Timestamp(1_795_435_200_000_000);
@@ -78,17 +78,22 @@ fn kinds_are_listed_once_the_worst_first_each_with_a_name_of_its_own() {
         assert_eq!(Kind::parse(kind.as_str()), Some(kind));
         assert!(!kind.remedy().is_empty() && !kind.remedy().ends_with('.'));
     }
-    assert_eq!((Kind::parse("hit"), Kind::told_by("new-client", Level::High)), (None, None));
-    assert_eq!(Kind::told_by("jwt-alg-none", Level::Low), Some(Kind::Unsigned));
+    assert_eq!((Kind::parse("hit"), Kind::told_by("new-client", Values::default)), (None, None));
+    assert_eq!(Kind::told_by("jwt-alg-none", Values::default), Some(Kind::Unsigned));
 }
 
 #[test]
 fn use_beyond_what_is_registered_was_no_finding() {
+    let with = |fact: &str| Values::from_iter([(fact.into(), Value::Text("x".into()))]);
     for rule in ["new-country", "new-network"] {
-        assert_eq!(Kind::told_by(rule, Level::High), Some(Kind::OutsidePins));
-        assert_eq!(Kind::told_by(rule, Level::Low), None, "new, and not excluded");
+        for pin in ["pinned.country", "pinned.network"] {
+            assert_eq!(Kind::told_by(rule, || with(pin)), Some(Kind::OutsidePins));
+        }
+        for new in ["new.country", "new.network"] {
+            assert_eq!(Kind::told_by(rule, || with(new)), None, "new, and not excluded");
+        }
     }
-    assert_eq!(Kind::told_by("scope-violation", Level::Medium), Some(Kind::BeyondScopes));
+    assert_eq!(Kind::told_by("scope-violation", Values::default), Some(Kind::BeyondScopes));
 }
 
 #[test]
