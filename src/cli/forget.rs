@@ -11,8 +11,9 @@ use crate::cli::registering::called;
 use crate::cli::several::{self, Extent};
 use crate::cli::{Context, backup, state};
 use crate::clock::now;
+use crate::daemon::compaction::compact;
 use crate::engine::registry::Registered;
-use crate::store::{History, Lock, Role, Store, StoreError, Who, remove_backup};
+use crate::store::{History, Lock, Role, StoreError, Who, remove_backup};
 
 /// Whether something is only shown beforehand, or was done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,17 +64,6 @@ pub(super) fn run(
         Err(error) => return Err(error.into()),
     }
     say(printer, &who, &history, Deed::Done)
-}
-
-/// Rewrites the database without what unused parts of it still hold, if there is room to do so.
-fn compact(store: &mut Store) -> Result<(), StoreError> {
-    match store.compact() {
-        Err(error) if !error.is_damage_of(store.path()) => {
-            warn!(%error, "Unused parts of the database may still hold what was forgotten.");
-            Ok(())
-        }
-        done => done,
-    }
 }
 
 fn say(printer: &mut Printer, who: &Who, history: &History, deed: Deed) -> anyhow::Result<()> {

@@ -10,8 +10,9 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use crate::clock::{monotonic, now};
+use crate::daemon::compaction::compact_beside_loop;
 use crate::daemon::housekeeper::Chore;
-use crate::store::{Reader, Store, StoreError, backup_of, certain};
+use crate::store::{Reader, StoreError, backup_of, certain};
 
 /// Interval between checks of whether a backup is due.
 const EVERY: Duration = Duration::from_mins(1);
@@ -117,25 +118,8 @@ fn back_up(database: &Path) -> Result<bool, StoreError> {
     if !reader.is_backup_due(now())? {
         return Ok(false);
     }
-    compact(&reader)?;
+    compact_beside_loop(&reader)?;
     reader.backup(&backup_of(database)).map(|()| true)
-}
-
-/// Rewrites the database if unused parts of it may still hold what was forgotten, and it is not too large to do so beside
-/// the loop.
-fn compact(reader: &Reader) -> Result<(), StoreError> {
-    if !reader.is_compaction_due()? || !reader.is_compacted_beside_daemon()? {
-        return Ok(());
-    }
-    let mut store = Store::open(reader.path())?;
-    match store.compact() {
-        Ok(()) => info!("The database was rewritten without what was forgotten."),
-        Err(error) if error.is_damage_of(reader.path()) => return Err(error),
-        Err(error) => {
-            warn!(%error, "Unused parts of the database still hold what was forgotten.");
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -147,7 +131,7 @@ mod tests {
     use super::*;
     use crate::engine::registry::Registered;
     use crate::engine::time::Timestamp;
-    use crate::store::{Who, backed_up};
+    use crate::store::{Store, Who, backed_up};
 
     /// A database with contents, next to a backup from 1970.
     fn site() -> (tempfile::TempDir, PathBuf) {

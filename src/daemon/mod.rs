@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod blocked;
+pub mod compaction;
 mod compose;
 pub mod follow;
 mod homes;

@@ -136,16 +136,9 @@ impl Reader {
     }
 
     /// Checks that a backup leaves the space that the database itself may need next, for its write-ahead log.
-    pub(super) fn find_room(&self, to: &Path) -> Result<(), StoreError> {
-        let directory = directory(to);
-        let system = statvfs(directory)
-            .map_err(|errno| StoreError::file(directory, "checking free space", errno.into()))?;
-        let has = system.f_bavail.saturating_mul(system.f_frsize);
+    fn find_room(&self, to: &Path) -> Result<(), StoreError> {
         let needs = self.stats()?.bytes.saturating_add(JOURNAL_BYTES.unsigned_abs());
-        if has < needs {
-            return Err(StoreError::Room { path: to.to_owned(), needs, has });
-        }
-        Ok(())
+        expect_room(directory(to), "a backup", needs)
     }
 
     fn copy(&self, to: &Path) -> Result<(), StoreError> {
@@ -192,6 +185,21 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// Checks that so many bytes are free in a directory, for what is done next.
+pub(super) fn expect_room(
+    directory: &Path,
+    what: &'static str,
+    needs: u64,
+) -> Result<(), StoreError> {
+    let system = statvfs(directory)
+        .map_err(|errno| StoreError::file(directory, "checking free space", errno.into()))?;
+    let has = system.f_bavail.saturating_mul(system.f_frsize);
+    if has < needs {
+        return Err(StoreError::Room { path: directory.to_owned(), what, needs, has });
+    }
+    Ok(())
 }
 
 /// Checks a database for damage.

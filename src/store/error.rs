@@ -96,12 +96,14 @@ pub enum StoreError {
         /// What was being done.
         doing: &'static str,
     },
-    /// There is no space for a copy of the database.
-    #[error("{}: a backup needs {needs} B of free space, but only {has} B are available", path.display())]
+    /// There is no space for copies of the database.
+    #[error("{}: {what} needs {needs} B of free space, but only {has} B are available", path.display())]
     Room {
-        /// The backup.
+        /// The directory in which they would be.
         path: PathBuf,
-        /// Bytes that it would take, including those that the database may need next.
+        /// What they are for.
+        what: &'static str,
+        /// Bytes that they would take, including those that the database may need next.
         needs: u64,
         /// Bytes that are free.
         has: u64,
