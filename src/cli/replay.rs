@@ -15,6 +15,7 @@ use crate::cli::args::Replay as Options;
 use crate::cli::print::{self, Printer};
 use crate::cli::{Context, exit, registries, state};
 use crate::clock::{monotonic, now};
+use crate::daemon::compaction::compact;
 use crate::daemon::opening::set_apart;
 use crate::daemon::recovery;
 use crate::daemon::replay::{Summary, replay};
@@ -89,6 +90,7 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     summary.faults.extend(faults);
     // What a command forgot meanwhile was still in memory.
     worker.store.forget_again()?;
+    compact(&mut worker.store)?;
     drop(lock);
     say(&summary, &worker.store, incidents.count(), monotonic().saturating_sub(began))?;
     let must_fail = options.fail_on.is_some_and(|level| incidents.worst() >= Some(level));

@@ -2,6 +2,7 @@
 
 use tracing::{info, warn};
 
+use crate::daemon::recovery;
 use crate::store::{Reader, Store, StoreError};
 
 /// Rewrites the database if unused parts of it may still hold what was forgotten. Logs what is in the way of that.
@@ -34,4 +35,17 @@ pub fn compact_beside_loop(reader: &Reader) -> Result<(), StoreError> {
         return Ok(());
     }
     compact(&mut Store::open(reader.path())?)
+}
+
+/// The same for one that is too large for that, before the loop begins.
+///
+/// # Errors
+/// As for [`compact`].
+pub fn compact_before_loop(store: &mut Store) -> Result<(), StoreError> {
+    if !store.is_compaction_due()? || store.is_compacted_beside_daemon()? {
+        return Ok(());
+    }
+    recovery::ask_for_time();
+    info!("The database is being rewritten without what was forgotten; the start waits.");
+    compact(store)
 }

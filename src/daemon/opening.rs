@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use crate::clock::now;
 use crate::daemon::blocked::{Blocked, Spell, mail_blocked};
+use crate::daemon::compaction::compact_before_loop;
 use crate::daemon::follow::{Versions, versions};
 use crate::daemon::lifetime::Lifetime;
 use crate::daemon::outbox::Pump;
@@ -85,7 +86,9 @@ impl Opening<'_> {
         let (bound, places) = (site.memory_bound(), Arc::clone(&self.places));
         let worker = Worker::new(judge, store, places, delivery(site), bound)?;
         let pump = self.pump()?;
-        let store = self.connect()?;
+        let mut store = self.connect()?;
+        // Last, so that no attempt that fails did it in vain.
+        compact_before_loop(&mut store)?;
         Ok(Opened { worker, versions, positions, followed, pump, store })
     }
 

@@ -216,6 +216,15 @@ pub(crate) fn wait_at_most(limit: Duration, what: &str, mut holds: impl FnMut() 
     }
 }
 
+/// Makes a database larger by so many MiB.
+pub(crate) fn enlarge(database: &Path, mib: u32) {
+    let sql = format!(
+        "CREATE TABLE IF NOT EXISTS filler (bytes BLOB); INSERT INTO filler VALUES (zeroblob({mib} * 1048576));"
+    );
+    let database = Connection::open(database).expect("the database");
+    database.execute_batch(&sql).expect("room");
+}
+
 /// Small, seeded random numbers (splitmix64), so that a failure names its seed.
 pub(crate) struct Random(pub(crate) u64);
 
