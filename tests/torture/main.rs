@@ -16,6 +16,7 @@
     reason = "a test that cannot go on must end, and says what it left out"
 )]
 
+mod compacting;
 mod content;
 mod copies;
 #[path = "../it/dump.rs"]
