@@ -8,7 +8,7 @@ use crate::engine::time::Timestamp;
 use rusqlite::{Connection, named_params, params};
 
 use super::alerts;
-use super::left::{self, LEFT};
+use super::left;
 use super::outbox::{About, Outgoing};
 use super::storm::{self, Summary};
 use super::{Reader, Store, StoreError, mutes};
@@ -53,12 +53,14 @@ impl Reader {
     ) -> Result<Summary, StoreError> {
         let About::Digest { after, upto, .. } = &mail.about else { return Ok(Summary::default()) };
         self.read("summing up the alerts of a digest", |db| {
+            let left = left::numbers();
             let condition = format!(
-                "WHERE (a.number > :after AND a.number <= :upto OR a.number IN ({LEFT}))
+                "WHERE (a.number > :after AND a.number <= :upto OR a.number IN ({left}))
                    AND k.subject IS NULL AND {UNTOLD}
                  ORDER BY a.number"
             );
-            let parameters = named_params! { ":after": after, ":upto": upto, ":at_once": at_once };
+            let parameters = named_params! { ":after": after, ":upto": upto, ":at_once": at_once,
+            ":digest": mail.id };
             storm::sum_up(db, &condition, parameters, &BTreeSet::new(), most)
         })
     }
@@ -120,13 +122,15 @@ impl Store {
             let after = end_of_digests(db, now)?;
             let last = "SELECT coalesce(max(number), 0) FROM alert";
             let upto = db.query_row(last, [], |row| row.get::<_, i64>(0))?.max(after);
+            let left = left::numbers();
             let has_alerts: bool = db.query_row(
                 &format!(
                     "SELECT EXISTS (SELECT 1 FROM alert AS a
-                       WHERE (a.number > :after AND a.number <= :upto OR a.number IN ({LEFT}))
+                       WHERE (a.number > :after AND a.number <= :upto OR a.number IN ({left}))
                          AND {UNTOLD})"
                 ),
-                named_params! { ":after": after, ":upto": upto, ":at_once": at_once },
+                named_params! { ":after": after, ":upto": upto, ":at_once": at_once,
+                ":digest": i64::MAX },
                 |row| row.get(0),
             )?;
             let n_ended: i64 = db.query_row(

@@ -257,7 +257,7 @@ impl Store {
     pub fn sent(&mut self, id: i64, answers: &Answers, now: Timestamp) -> Result<(), StoreError> {
         self.write("marking a mail as sent", |db| {
             mark_sent(db, &[id], id, &answers.refused, now)?;
-            left::note_told(db, id, answers)?;
+            left::note_sent(db, id, answers, now)?;
             postponed::keep(db, id, answers)
         })
     }
@@ -330,7 +330,7 @@ impl Store {
             mails.iter().try_for_each(|mail| {
                 leave_rest(db, mail, now)?;
                 drop_one.execute([mail.id])?;
-                left::note_told(db, mail.id, &Answers::default())
+                left::note_sent(db, mail.id, &Answers::default(), now)
             })
         })
     }

@@ -11,7 +11,7 @@ use crate::engine::time::Timestamp;
 use super::codec::{get_count, get_json, to_json};
 use super::error::is_illegible;
 use super::outbox::{Outgoing, SELECT, outgoing};
-use super::{Reader, Store, StoreError};
+use super::{Reader, Store, StoreError, left};
 
 /// What the recipients of a mail answered that at least one of them accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,6 +115,9 @@ impl Store {
                  WHERE id = ?1 AND sent_in < 0 AND ?2 IS NOT NULL
                  ON CONFLICT (name) DO UPDATE SET value = excluded.value";
             db.prepare_cached(sql)?.execute(params![mail.id, accepted])?;
+            if answers.postponed.is_empty() {
+                left::note_repeated(db, mail.id)?;
+            }
             keep(db, mail.id, answers)
         })
     }
