@@ -179,6 +179,7 @@ impl<'a> Draft<'a> {
 
     fn request(&mut self, rank: u8, request: Request<'a>) {
         let record = &mut self.record;
+        let has_target = request.target.is_some();
         for (part, place, text) in [
             (Part::Method, &mut record.method, request.method),
             (Part::Target, &mut record.target, request.target),
@@ -188,6 +189,10 @@ impl<'a> Draft<'a> {
                 *place = text;
                 record.is_malformed = request.is_malformed;
             }
+        }
+        // It has no part that could say so.
+        if !has_target && record.target.is_none() {
+            record.is_malformed |= request.is_malformed;
         }
     }
 
@@ -210,10 +215,12 @@ impl<'a> Draft<'a> {
         self.record.status.is_some()
     }
 
-    /// Returns whether anything of a request is known.
+    /// Returns whether anything of a request is known, if only that it was none.
     pub(super) const fn has_request(&self) -> bool {
         let record = &self.record;
-        record.target.is_some() || (record.method.is_some() && record.status.is_some())
+        record.target.is_some()
+            || record.is_malformed
+            || (record.method.is_some() && record.status.is_some())
     }
 
     /// Returns whether the client is known.

@@ -111,6 +111,30 @@ fn what_haproxy_could_not_read_is_marked_and_what_it_cut_is_not() {
 }
 
 #[test]
+fn what_haproxy_could_not_read_was_marked_in_no_format_but_its_own() {
+    let line = r#"192.0.2.7 [02/Mar/2026:08:00:00 +0000] "<BADREQ>" 400"#;
+    let object = |keys: &str| {
+        format!(
+            r#"{{"time":"2026-03-02T08:00:00Z","remote_addr":"192.0.2.7","status":400,{keys}}}"#
+        )
+    };
+    let json = preset("json");
+    for (format, line) in [
+        (&Format::template(r#"$remote_addr [$time_local] "$request" $status"#).unwrap(), line),
+        (&Format::template(r#"%h %t "%r" %>s"#).unwrap(), line),
+        (&json, &object(r#""request":"<BADREQ>""#)),
+    ] {
+        let record = format.parse(line.as_bytes()).expect(line).into_owned();
+        assert_eq!(around(&record), ("192.0.2.7".to_owned(), EIGHT, 400), "{line}");
+        assert!(record.is_malformed && record.target.is_none(), "{line}");
+    }
+    for keys in [r#""request":"<BADREQ>","path":"/a""#, r#""path":"/a","request":"<BADREQ>""#] {
+        let record = json.parse(object(keys).as_bytes()).expect(keys).into_owned();
+        assert_eq!((record.is_malformed, text(&record.target)), (false, Some("/a")), "{keys}");
+    }
+}
+
+#[test]
 fn what_a_load_balancer_could_not_read_is_marked_and_a_connection_is_not() {
     let time = "2026-03-02T08:00:00.000000Z";
     let request = format!(
