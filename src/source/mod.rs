@@ -69,7 +69,8 @@ pub enum SourceError {
         /// The system's error.
         cause: io::Error,
     },
-    /// A compressed file is truncated or damaged; its contents after the offset are lost.
+    /// A compressed file is truncated or damaged, or needs more memory to unpack than is allowed; its contents after the
+    /// offset are lost.
     #[error("decompressing {path} after byte {offset}: {cause}")]
     Damaged {
         /// The file.

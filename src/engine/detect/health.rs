@@ -256,6 +256,10 @@ pub fn misread(spell: &Spell, file: &str, params: &Health) -> Facts {
     facts
 }
 
+/// Why the rest of a compressed file cannot be unpacked: the decoder does not distinguish the causes.
+const SPOILED: &str =
+    "the compressed file is damaged, cut short, or needs more memory to unpack than is allowed";
+
 /// States the facts of bytes that were gone before they could be read. `file` is where they were.
 pub fn gone(gap: &Gap, file: &str) -> Facts {
     let mut facts = Facts::default();
@@ -263,7 +267,7 @@ pub fn gone(gap: &Gap, file: &str) -> Facts {
     let (cause, what) = match loss {
         Loss::Truncated => ("truncated", "the file was truncated before they could be"),
         Loss::Removed => ("removed", "the file was removed before they could be"),
-        Loss::Damaged => ("damaged", "the compressed file is damaged or cut short"),
+        Loss::Damaged => ("damaged", SPOILED),
     };
     let least = if *loss == Loss::Damaged { "at least " } else { "" };
     state(&mut facts, "health.gap_bytes", Value::Int(i64::try_from(*bytes).unwrap_or(i64::MAX)));

@@ -254,7 +254,8 @@ pub enum Loss {
     Truncated,
     /// The file was removed, whatever name it had been rotated to.
     Removed,
-    /// The file, which was compressed, is damaged or cut short: how much it contained is known at least.
+    /// The file, which was compressed, is damaged, cut short, or needs more memory to unpack than is allowed: how much it
+    /// contained is known at least.
     Damaged,
 }
 

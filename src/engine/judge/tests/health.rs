@@ -113,8 +113,8 @@ fn a_damaged_file_has_lost_at_least_what_is_known() {
     assert_eq!(told[0].facts.get("health.gap_cause"), Some(&Value::Text("damaged".into())));
     assert_eq!(
         told[0].reason,
-        "at least 1 bytes of /var/log/a.log were never read: the compressed file is damaged or cut \
-         short; it was read up to offset 700"
+        "at least 1 bytes of /var/log/a.log were never read: the compressed file is damaged, cut \
+         short, or needs more memory to unpack than is allowed; it was read up to offset 700"
     );
 }
 
