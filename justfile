@@ -7,7 +7,7 @@ _default:
 ci:
     .ci/run
 
-# Runs all tests that SECURITY.md names, and provokes its faults in full; CI takes a sample of the slow ones.
+# Runs all tests that SECURITY.md names (not its scripts), and provokes its faults in full; CI takes a sample of the slow ones.
 torture:
     CI=true TORTURE=full cargo test --locked --no-fail-fast --lib --test torture --test it -- --nocapture
 
