@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 /// One thread reads, another one judges, and a third one commits and frees the memory, which glibc's allocator handles
 /// slowly.
@@ -17,10 +17,12 @@ fn main() -> ExitCode {
 /// Has a crash leave no core file: it would contain tokens as they stand in the logs.
 ///
 /// The limit is one byte. A file needs a page, so it is as good as none, and at this very limit the kernel starts no
-/// handler either that `core_pattern` names behind a `|` (fs/coredump.c), which at 0 it does. A process without
-/// `PR_SET_DUMPABLE` leaves none as well, but hides its files in /proc from its own user.
+/// handler either that `core_pattern` names behind a `|` (fs/coredump.c), which at 0 it does. Only who was given a limit
+/// of 0 without the right to raise it is refused this one, and gives up `PR_SET_DUMPABLE` for it: then the kernel dumps
+/// nothing, but hides the process's files in /proc from its own user.
 fn leave_no_core() {
-    let most = Some(getrlimit(Resource::Core).maximum.map_or(1, |most| most.min(1)));
-    // Nobody is refused a lower limit.
-    setrlimit(Resource::Core, Rlimit { current: most, maximum: most }).ok();
+    let one = Some(1);
+    if setrlimit(Resource::Core, Rlimit { current: one, maximum: one }).is_err() {
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).ok();
+    }
 }

@@ -355,6 +355,31 @@ fn a_crash_left_a_core_file_with_tokens_unless_the_unit_ran_the_daemon() {
     assert!(cores.is_empty(), "{cores:?}");
 }
 
+#[test]
+fn a_crash_was_handed_to_a_handler_if_no_core_file_was_permitted() {
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+    let limited = |limit: &'static str| {
+        [&nobody[..], &["sh", "-c", "ulimit -c \"$0\" && exec \"$@\"", limit]].concat()
+    };
+    // If a process may not be dumped, its files in /proc belong to root.
+    for (limit, owner) in [("unlimited", NOBODY), ("0", 0)] {
+        let wrapper = limited(limit);
+        if !works("69", wrapper[0], &[&wrapper[1..], &["true"]].concat()) {
+            return;
+        }
+        let mut site = Site::new();
+        site.append("logs/a.log", 3);
+        site.give_to(NOBODY);
+        let daemon = site.start_under(&wrapper);
+        site.wait();
+        let status = format!("/proc/{}/status", site.pid());
+        assert_eq!(fs::metadata(status).unwrap().uid(), owner, "{limit}");
+        daemon.signal("ABRT");
+        let status = daemon.wait();
+        assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
+    }
+}
+
 /// The files of the state directory that are of another user than it is.
 fn foreign(site: &Site) -> Vec<PathBuf> {
     let state = site.home.path("state");
