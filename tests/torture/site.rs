@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
 pub(crate) use crate::program::CONFIG;
-use crate::program::{BUSY, Home, PATIENCE, Running, wait_at_most, wait_until};
+use crate::program::{Home, PATIENCE, Running, wait_at_most, wait_until};
 
 /// A request with a token of 30 characters.
 pub(crate) fn line_of(serial: u32, token: &str, status: u16) -> String {
@@ -283,6 +283,9 @@ impl Site {
         self.peak_memory().saturating_sub(before)
     }
 }
+
+/// How many times as long as promised something may take on a machine that is busy with other tests.
+const BUSY: u32 = 5;
 
 /// Waits for a condition that is promised to come true so soon.
 pub(crate) fn wait_as_promised(soon: Duration, what: &str, holds: impl FnMut() -> bool) {
