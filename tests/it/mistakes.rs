@@ -525,8 +525,8 @@ fn a_campaign_of_guesses_could_not_be_muted_nor_listed_by_an_address() {
              \"Bearer exk-a-0123456789abc{n:03}\"\n"
         )
     };
-    for n in 0..25 {
-        let address = format!("2001:db8:{}::7", n % 5);
+    for n in 0..48 {
+        let address = format!("2001:db8:{}::7", n % 12);
         home.append("logs/access.log", guess(&address, "curl/8.5.0", n));
     }
     for n in 100..180 {
