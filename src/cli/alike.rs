@@ -9,7 +9,7 @@ use smol_str::{SmolStr, ToSmolStr as _};
 use crate::cli::exit::usage;
 use crate::cli::{print, state};
 use crate::engine::detect::nearest;
-use crate::engine::geo::Prefix;
+use crate::engine::geo::{Prefix, is_network};
 use crate::engine::reserved::Reserved;
 use crate::store::{AlertFilter, Found, Reader};
 
@@ -84,19 +84,13 @@ fn is_told(reader: &Reader, name: &SmolStr) -> anyhow::Result<bool> {
 }
 
 /// Returns how alerts name a source: of an address, its network; `None` if they name none so.
-fn source_of(text: &str) -> Option<String> {
-    let Ok(address) = text.split('/').next()?.parse::<IpAddr>() else {
-        let digits = text.strip_prefix("AS").unwrap_or_default();
+fn source_of(text: &str) -> Option<SmolStr> {
+    match text.split('/').next()?.parse::<IpAddr>() {
+        Ok(address) if !text.contains('/') => Some(Prefix::subscriber(address)),
         // A client and a route have a space between them.
-        let is_named = digits.parse::<u32>().is_ok() || text.contains(' ');
-        return is_named.then(|| text.to_owned());
-    };
-    let first = Prefix::subscriber(address);
-    let network = format!("{first}/{}", if first.is_ipv4() { 24 } else { 64 });
-    if !text.contains('/') {
-        return Some(network);
+        Err(_) if text.contains(' ') => Some(text.into()),
+        _ => is_network(text).then(|| text.into()),
     }
-    [network, Prefix::of(address).to_string()].into_iter().find(|network| network == text)
 }
 
 /// Returns `, did you mean "..."?` with the known names most like an unknown one, if any is.

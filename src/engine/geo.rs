@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr as _, format_smolstr};
 
 /// An ISO 3166-1 alpha-2 code, upper case.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -163,12 +163,14 @@ impl Prefix {
         }
     }
 
-    /// Returns the first address of one subscriber's network: IPv6 /64 and, for lack of anything better, IPv4 /24.
+    /// Returns one subscriber's network: IPv6 /64 and, for lack of anything better, IPv4 /24.
     #[must_use]
-    pub fn subscriber(address: IpAddr) -> IpAddr {
+    pub fn subscriber(address: IpAddr) -> SmolStr {
         match address.to_canonical() {
-            v4 @ IpAddr::V4(_) => Self::of(v4).0,
-            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (!0 << 64)).into(),
+            v4 @ IpAddr::V4(_) => Self::of(v4).to_smolstr(),
+            IpAddr::V6(v6) => {
+                format_smolstr!("{}/64", Ipv6Addr::from_bits(v6.to_bits() & (!0 << 64)))
+            }
         }
     }
 
@@ -189,6 +191,18 @@ impl fmt::Debug for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// Returns whether a name is a network's: a subscriber's, a neighbourhood's, or that of an operator, `AS64500`.
+#[must_use]
+pub fn is_network(name: &str) -> bool {
+    if let Some(number) = name.strip_prefix("AS") {
+        return number.parse::<u32>().is_ok();
+    }
+    let first = name.split('/').next().and_then(|address| address.parse::<IpAddr>().ok());
+    first.is_some_and(|first| {
+        Prefix::subscriber(first) == name || Prefix::of(first).to_smolstr() == name
+    })
 }
 
 /// Locates addresses.
@@ -238,6 +252,42 @@ mod tests {
         assert_eq!(of("192.0.2.77"), "192.0.2.0/24");
         assert_eq!(of("::ffff:192.0.2.77"), "192.0.2.0/24");
         assert_eq!(of("2001:db8:1:2::3"), "2001:db8:1::/48");
+    }
+
+    #[test]
+    fn a_subscriber_has_a_24_or_a_64() {
+        let of = |text: &str| Prefix::subscriber(text.parse().unwrap());
+        assert_eq!(of("192.0.2.77"), "192.0.2.0/24");
+        assert_eq!(of("::ffff:192.0.2.77"), "192.0.2.0/24");
+        assert_eq!(of("2001:db8:1:2:3::4"), "2001:db8:1:2::/64");
+    }
+
+    #[test]
+    fn a_network_has_the_name_that_it_is_given_here_or_its_operators_number() {
+        for name in
+            ["192.0.2.0/24", "2001:db8:1:2::/64", "2001:db8:1::/48", "AS64500", "2001:db8::/64"]
+        {
+            assert!(is_network(name), "{name}");
+        }
+        for name in [
+            "",
+            "192.0.2.0",
+            "192.0.2.0/",
+            "192.0.2.7/24",
+            "192.0.2.0/16",
+            "192.0.2.0/24/24",
+            "::ffff:192.0.2.0/24",
+            "2001:db8:1:2::/48",
+            "2001:db8::/32",
+            "AS",
+            "AS64500/24",
+            "ASN64500",
+            "evil.example/24",
+            "192.0.2.0/24 GET /v1",
+            "AS64500 GET /v1",
+        ] {
+            assert!(!is_network(name), "{name}");
+        }
     }
 
     #[test]

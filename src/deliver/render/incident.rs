@@ -1,9 +1,9 @@
 //! The mail about one incident: what happened, why it stands out, where the evidence is, what to do.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use crate::engine::alert::{Alert, Incident, Level, TokenRef, Value};
+use crate::engine::geo::is_network;
 use crate::engine::registry::{Background, Mark};
 use crate::engine::reserved::Reserved;
 use crate::engine::time::SECOND;
@@ -78,16 +78,6 @@ fn name(alert: &Alert) -> String {
     };
     let name = plain(&token.name, MAX_NAME);
     if name.is_empty() { format!("token {}", short(token)) } else { name }
-}
-
-/// Returns whether a source is named by its prefix or its operator.
-fn is_network(source: &str) -> bool {
-    let is_prefix = |(address, bits): (&str, &str)| {
-        address.parse::<IpAddr>().is_ok() && bits.parse::<u8>().is_ok()
-    };
-    let is_number = |number: &str| number.parse::<u32>().is_ok();
-    source.split_once('/').is_some_and(is_prefix)
-        || source.strip_prefix("AS").is_some_and(is_number)
 }
 
 fn file_name(path: &str) -> String {

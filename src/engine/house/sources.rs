@@ -11,9 +11,10 @@ use super::exposures::{Exposed, Exposures, Room};
 use super::groups::{Course, Group, is_many_times, keys_of_groups};
 use super::table::{Entry, Table};
 use super::telling::{Telling, is_false};
-use super::visit::{Named, Try, Visit, bit, bit_of_address, name_of_source};
+use super::visit::{Named, Try, Visit, bit, bit_of_address};
 use super::window::{Gaps, Limits, Window};
 use crate::engine::commit::HouseRow;
+use crate::engine::geo::Prefix;
 use crate::engine::profile::{Families, Family, Placed, section};
 use crate::engine::stats::{key, units, whole};
 use crate::engine::time::{HOUR, SECOND};
@@ -397,7 +398,7 @@ impl Source {
 
     fn guesses(&self, visit: &Visit, manner: Manner) -> Guesses {
         let window = if manner == Manner::Burst { &self.burst } else { &self.day };
-        let named = Named { key: visit.source, name: name_of_source(visit.address) };
+        let named = Named { key: visit.source, name: Prefix::subscriber(visit.address) };
         let accepted = self.accepted.count_ones();
         Guesses { accepted, ..guesses(named, manner, window, visit.now) }
     }

@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::SmolStr;
 
 use super::groups::{keys_of_groups, name_of_group};
 use super::sources::Guessing;
-use crate::engine::geo::Prefix;
 use crate::engine::profile::Placed;
 use crate::engine::stats::key;
 use crate::engine::time::SECOND;
@@ -75,11 +74,6 @@ pub(super) fn key_of_source(address: IpAddr) -> u64 {
         IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8),
         IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).unwrap_or_default(),
     }
-}
-
-pub(super) fn name_of_source(address: IpAddr) -> SmolStr {
-    let length = if address.to_canonical().is_ipv4() { 24 } else { 64 };
-    format_smolstr!("{}/{length}", Prefix::subscriber(address))
 }
 
 fn who(usage: &Usage) -> u32 {
