@@ -45,20 +45,6 @@ pub enum Kind {
     NoOwner,
 }
 
-/// The rules whose kept alerts are findings about a token.
-const RULES: [(&str, Kind); 10] = [
-    ("honeytoken-used", Kind::DecoyUsed),
-    ("expired-token-accepted", Kind::DeadButAccepted),
-    ("revoked-token-used", Kind::DeadButAccepted),
-    ("rotated-token-used", Kind::DeadButAccepted),
-    ("jwt-alg-none", Kind::Unsigned),
-    ("token-in-url", Kind::InUrl),
-    ("insecure-transport", Kind::PlainHttp),
-    ("token-in-referer", Kind::InReferer),
-    ("scope-violation", Kind::BeyondScopes),
-    ("weak-token", Kind::Weak),
-];
-
 impl Kind {
     /// All kinds, the worst first.
     pub const ALL: [Self; 19] = [
@@ -173,25 +159,37 @@ impl Kind {
     /// matter.
     #[must_use]
     pub fn told_by(rule: &str, facts: impl Fn() -> Values) -> Option<Self> {
-        let is = |facts: &Values, fact: &str, value: Value| facts.get(fact) == Some(&value);
-        match rule {
-            "new-country" | "new-network" => {
-                let facts = facts();
-                let mut pins = ["pinned.country", "pinned.network"].into_iter();
-                pins.any(|fact| facts.get(fact).is_some()).then_some(Self::OutsidePins)
+        Some(match rule {
+            "honeytoken-used" => Self::DecoyUsed,
+            "leaked-token-used" if was_refused(&facts()) => Self::LeakedNotRevoked,
+            "leaked-token-used" => Self::LeakedInUse,
+            "expired-token-accepted" | "revoked-token-used" | "rotated-token-used" => {
+                Self::DeadButAccepted
             }
-            "leaked-token-used" if is(&facts(), "leaked.accepted", Value::Bool(false)) => {
-                Some(Self::LeakedNotRevoked)
-            }
-            "leaked-token-used" => Some(Self::LeakedInUse),
-            "mfa-missing" => Some(Self::NoMfa),
-            "lifecycle" => {
-                let facts = facts();
-                let mut ends = ["expires", "expires-soon"].into_iter();
-                let is_end = |what: &str| is(&facts, "lifecycle.what", Value::Text(what.into()));
-                Some(if ends.any(is_end) { Self::ExpiresSoon } else { Self::LongLived })
-            }
-            rule => RULES.into_iter().find(|(name, _)| *name == rule).map(|(_, kind)| kind),
-        }
+            "jwt-alg-none" => Self::Unsigned,
+            "token-in-url" => Self::InUrl,
+            "insecure-transport" => Self::PlainHttp,
+            "new-country" | "new-network" if is_outside_pins(&facts()) => Self::OutsidePins,
+            "token-in-referer" => Self::InReferer,
+            "scope-violation" => Self::BeyondScopes,
+            "weak-token" => Self::Weak,
+            "lifecycle" if is_end_near(&facts()) => Self::ExpiresSoon,
+            "lifecycle" => Self::LongLived,
+            "mfa-missing" => Self::NoMfa,
+            _ => return None,
+        })
     }
+}
+
+fn was_refused(facts: &Values) -> bool {
+    facts.get("leaked.accepted") == Some(&Value::Bool(false))
+}
+
+fn is_outside_pins(facts: &Values) -> bool {
+    facts.contains("pinned.country") || facts.contains("pinned.network")
+}
+
+fn is_end_near(facts: &Values) -> bool {
+    let Some(Value::Text(what)) = facts.get("lifecycle.what") else { return false };
+    matches!(what.as_str(), "expires" | "expires-soon")
 }

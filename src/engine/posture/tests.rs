@@ -4,6 +4,7 @@ use crate::engine::time::HOUR;
 
 use super::*;
 use crate::engine::alert::{Value, Values};
+use crate::engine::rule::BUILT_IN;
 
 /// Noon on Monday, 23 November 2026.
 const NOW: Timestamp = Timestamp(1_795_435_200_000_000);
@@ -78,8 +79,46 @@ fn kinds_are_listed_once_the_worst_first_each_with_a_name_of_its_own() {
         assert_eq!(Kind::parse(kind.as_str()), Some(kind));
         assert!(!kind.remedy().is_empty() && !kind.remedy().ends_with('.'));
     }
-    assert_eq!((Kind::parse("hit"), Kind::told_by("new-client", Values::default)), (None, None));
-    assert_eq!(Kind::told_by("jwt-alg-none", Values::default), Some(Kind::Unsigned));
+    assert_eq!(Kind::parse("hit"), None);
+}
+
+#[test]
+fn each_rule_that_comes_along_tells_one_kind_or_none() {
+    let rules = BUILT_IN.iter().filter_map(|(file, _)| file.strip_suffix(".yml"));
+    let told = rules.filter_map(|rule| Some((rule, Kind::told_by(rule, Values::default)?)));
+    let expected = [
+        ("expired-token-accepted", Kind::DeadButAccepted),
+        ("honeytoken-used", Kind::DecoyUsed),
+        ("insecure-transport", Kind::PlainHttp),
+        ("jwt-alg-none", Kind::Unsigned),
+        ("leaked-token-used", Kind::LeakedInUse),
+        ("lifecycle", Kind::LongLived),
+        ("mfa-missing", Kind::NoMfa),
+        ("revoked-token-used", Kind::DeadButAccepted),
+        ("rotated-token-used", Kind::DeadButAccepted),
+        ("scope-violation", Kind::BeyondScopes),
+        ("token-in-referer", Kind::InReferer),
+        ("token-in-url", Kind::InUrl),
+        ("weak-token", Kind::Weak),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn facts_tell_a_refused_leak_and_an_end_from_a_long_life() {
+    let with = |fact: &str, value| Values::from_iter([(fact.into(), value)]);
+    for (is_accepted, kind) in [(false, Kind::LeakedNotRevoked), (true, Kind::LeakedInUse)] {
+        let facts = || with("leaked.accepted", Value::Bool(is_accepted));
+        assert_eq!(Kind::told_by("leaked-token-used", facts), Some(kind));
+    }
+    for (what, kind) in [
+        ("expires", Kind::ExpiresSoon),
+        ("expires-soon", Kind::ExpiresSoon),
+        ("lives-long", Kind::LongLived),
+    ] {
+        let facts = || with("lifecycle.what", Value::Text(what.into()));
+        assert_eq!(Kind::told_by("lifecycle", facts), Some(kind), "{what}");
+    }
 }
 
 #[test]
