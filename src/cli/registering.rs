@@ -207,6 +207,15 @@ impl Mark {
             Self::Decoy => row.decoy,
         }
     }
+
+    /// Sets the mark as of a time.
+    pub(super) fn apply(self, row: &mut Registered, at: Timestamp) {
+        match self {
+            Self::Revoked => row.revoked_at = Some(at),
+            Self::Leaked => row.leaked_at = Some(at),
+            Self::Decoy => row.decoy = true,
+        }
+    }
 }
 
 pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> anyhow::Result<()> {
@@ -227,11 +236,7 @@ pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> a
     let note = options.note.as_str();
     let mut rows = Vec::new();
     for who in &tokens {
-        rows.extend(match mark {
-            Mark::Revoked => store.revoke(who, at, note, now)?,
-            Mark::Leaked => store.leak(who, at, note, now)?,
-            Mark::Decoy => store.decoy(who, note, now)?,
-        });
+        rows.extend(store.amend(who, note, now, |row| mark.apply(row, at))?);
     }
     let (what, since) = match mark {
         Mark::Revoked => (since("revoked", at, now), at),

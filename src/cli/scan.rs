@@ -405,7 +405,9 @@ fn mark(context: &mut Context, found: BTreeMap<TokenId, (Known, String)>) -> any
         };
         if context.printer.is_json() {
             // Standard output lists places only, so that a program reads one kind of object.
-            context.site.store()?.leak(&Who::Token(id), now(), &note, now())?;
+            let now = now();
+            let mut store = context.site.store()?;
+            store.amend(&Who::Token(id), &note, now, |row| Mark::Leaked.apply(row, now))?;
             print::say(format_args!("{id}: marked as leaked"));
             continue;
         }

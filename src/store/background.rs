@@ -135,8 +135,11 @@ mod tests {
         };
         store.register(&[owned(1, "ann"), owned(2, "bob")], "", NOON).unwrap();
         let who = Who::Token(id(1));
-        store.revoke(&who, NOON.plus(-DAY), "a slip", NOON).unwrap();
-        store.revoke(&who, NOON.plus(1), "INC-7", NOON.plus(2)).unwrap();
+        let mut revoke = |at, note, now| {
+            store.amend(&who, note, now, |row| row.revoked_at = Some(at)).unwrap();
+        };
+        revoke(NOON.plus(-DAY), "a slip", NOON);
+        revoke(NOON.plus(1), "INC-7", NOON.plus(2));
         let told = |token, at| store.background(token, "ci", at).unwrap();
         let revoked = Mark {
             what: "revoked",

@@ -170,47 +170,6 @@ impl Store {
             Ok(found)
         })
     }
-
-    /// Marks as revoked at a time.
-    ///
-    /// # Errors
-    /// Any database error.
-    pub fn revoke(
-        &mut self,
-        who: &Who,
-        at: Timestamp,
-        note: &str,
-        now: Timestamp,
-    ) -> Result<Vec<Registered>, StoreError> {
-        self.amend(who, note, now, |row| row.revoked_at = Some(at))
-    }
-
-    /// Marks as leaked at a time.
-    ///
-    /// # Errors
-    /// Any database error.
-    pub fn leak(
-        &mut self,
-        who: &Who,
-        at: Timestamp,
-        note: &str,
-        now: Timestamp,
-    ) -> Result<Vec<Registered>, StoreError> {
-        self.amend(who, note, now, |row| row.leaked_at = Some(at))
-    }
-
-    /// Marks as bait.
-    ///
-    /// # Errors
-    /// Any database error.
-    pub fn decoy(
-        &mut self,
-        who: &Who,
-        note: &str,
-        now: Timestamp,
-    ) -> Result<Vec<Registered>, StoreError> {
-        self.amend(who, note, now, |row| row.decoy = true)
-    }
 }
 
 /// Returns the registry rows of a token or a name.

@@ -64,10 +64,12 @@ fn what_happens_to_a_token_is_written_down() {
     let rows = [registered(Some(1), "billing"), registered(Some(2), "billing")];
     store.register(&rows, "import", NOON).unwrap();
     let name = Who::Principal("billing".into());
-    let changed = store.revoke(&name, NOON.plus(5), "offboarding", NOON.plus(9)).unwrap();
+    let revoke = |row: &mut Registered| row.revoked_at = Some(NOON.plus(5));
+    let changed = store.amend(&name, "offboarding", NOON.plus(9), revoke).unwrap();
     assert_eq!(changed.len(), 2, "a name stands for all its tokens");
-    store.leak(&Who::Token(id(1)), NOON.plus(-5), "found in a repository", NOON).unwrap();
-    store.decoy(&Who::Token(id(7)), "bait", NOON).unwrap();
+    let leak = |row: &mut Registered| row.leaked_at = Some(NOON.plus(-5));
+    store.amend(&Who::Token(id(1)), "found in a repository", NOON, leak).unwrap();
+    store.amend(&Who::Token(id(7)), "bait", NOON, |row| row.decoy = true).unwrap();
     store.amend(&Who::Token(id(7)), "no", NOON.plus(1), |row| row.decoy = false).unwrap();
     let life = |token| -> Vec<(Timestamp, String, String)> {
         let rows = lifecycle(&store.db, &[id(token)], "").unwrap();
@@ -88,11 +90,11 @@ fn what_happens_to_a_token_is_written_down() {
 fn what_was_taken_back_stood_as_if_it_held() {
     let mut store = Store::in_memory().unwrap();
     let (a, at) = (Who::Token(id(1)), |n| NOON.plus(n));
-    store.leak(&a, at(90), "a slip", at(1)).unwrap();
+    store.amend(&a, "a slip", at(1), |row| row.leaked_at = Some(at(90))).unwrap();
     store.amend(&a, "", at(2), |row| row.leaked_at = None).unwrap();
-    store.leak(&a, at(-90), "in a gist", at(3)).unwrap();
-    store.leak(&a, at(-80), "", at(4)).unwrap();
-    store.revoke(&a, at(5), "", at(5)).unwrap();
+    store.amend(&a, "in a gist", at(3), |row| row.leaked_at = Some(at(-90))).unwrap();
+    store.amend(&a, "", at(4), |row| row.leaked_at = Some(at(-80))).unwrap();
+    store.amend(&a, "", at(5), |row| row.revoked_at = Some(at(5))).unwrap();
     let life = |since: i64, until| {
         let history = store.history(&a, Some(at(since)), until, NOON).unwrap();
         let row = |row: LifecycleRow| (row.what.to_string(), row.taken_back.map(|t| t.since(NOON)));
