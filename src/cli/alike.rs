@@ -1,7 +1,6 @@
 //! Which known name is meant by one that is not known.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::net::IpAddr;
 
 use smol_str::{SmolStr, ToSmolStr as _};
@@ -43,8 +42,7 @@ pub(super) fn as_logged(reader: &Reader, name: &str) -> anyhow::Result<SmolStr> 
 pub(super) fn warn(name: &str, known: &[SmolStr]) {
     let hint = hint(name, known).unwrap_or_default();
     let name = print::safe(name);
-    // The write may fail if nobody reads; the command continues all the same.
-    writeln!(std::io::stderr(), "warning: nothing is known as \"{name}\" so far{hint}").ok();
+    print::warn(format_args!("nothing is known as \"{name}\" so far{hint}"));
 }
 
 /// Returns the principal of a source of guesses, by an address of it or as alerts name it; warns if no alert does.

@@ -1,7 +1,5 @@
 //! `tokens forget`: shows what would be deleted, and deletes it.
 
-use std::io::Write as _;
-
 use serde_json::json;
 use tracing::warn;
 
@@ -39,7 +37,7 @@ pub(super) fn run(
         say(printer, &who, &history, Deed::Planned)?;
         lost_words(printer, &reader.registered(&who)?)?;
         printer.flush()?;
-        writeln!(anstream::stderr(), "nothing was forgotten: give --yes to forget it")?;
+        print::say("nothing was forgotten: give --yes to forget it");
         return Ok(());
     }
     let mut store = site.store()?;

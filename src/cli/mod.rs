@@ -182,15 +182,12 @@ fn load_to_show(global: &Global) -> Result<(Site, Option<String>), Faults> {
     Ok((site, first))
 }
 
-/// Says how to see the state although the configuration does not tell where it is. The write may fail if nobody reads;
-/// the faults are reported all the same.
+/// Says how to see the state although the configuration does not tell where it is.
 fn suggest_state_dir() {
     let state = advice::quoted(default_state().as_os_str());
-    writeln!(
-        anstream::stderr(),
+    print::say(format_args!(
         "tokenwatch: what is in the state can be shown all the same: add --state-dir DIR, usually {state}"
-    )
-    .ok();
+    ));
 }
 
 /// Says that the configuration is faulty, and which state is shown.
@@ -199,13 +196,11 @@ fn warn_of(first: &str, n_faults: usize, site: &Site) {
         0 => String::new(),
         more => format!(" (and {more} more: `tokenwatch check`)"),
     };
-    writeln!(
-        anstream::stderr(),
-        "warning: the configuration is faulty: {}{more}; this is the state in {}",
+    print::warn(format_args!(
+        "the configuration is faulty: {}{more}; this is the state in {}",
         print::safe(first),
         print::safe(site.state.display().to_string())
-    )
-    .ok();
+    ));
 }
 
 /// Returns whether all faults are in what was read: a file that is not there is another mistake.

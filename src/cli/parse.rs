@@ -1,7 +1,6 @@
 //! `parse`: shows how each line is parsed, one JSON object per line; nothing is saved.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
@@ -11,7 +10,7 @@ use smol_str::SmolStr;
 use crate::cli::Context;
 use crate::cli::args::Lines as Options;
 use crate::cli::lines::{Logs, Numbered, Visit};
-use crate::cli::print::{Printer, counted, number};
+use crate::cli::print::{self, Printer, counted, number};
 use crate::cli::scrub::{self, Cleaner};
 use crate::engine::reader::Reader;
 use crate::engine::record::{Record, Reject};
@@ -24,7 +23,7 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let mut parser = Parser { printer: &mut context.printer, has_files, count: Count::default() };
     let read = logs.read(&mut parser);
     parser.printer.flush()?;
-    parser.count.say()?;
+    parser.count.say();
     read.map(|()| ExitCode::SUCCESS)
 }
 
@@ -45,7 +44,7 @@ struct Count {
 
 impl Count {
     /// Prints the counts on standard error.
-    fn say(&self) -> std::io::Result<()> {
+    fn say(&self) {
         let Self { read, passed_over, rejected, tokens } = *self;
         let lines = counted(read + passed_over + rejected, "line");
         let tokens = counted(tokens, "token");
@@ -59,10 +58,9 @@ impl Count {
         } else {
             ""
         };
-        writeln!(
-            anstream::stderr(),
+        print::say(format_args!(
             "{lines}: {read} read, {silent}{rejected} rejected; {tokens} found{why}"
-        )
+        ));
     }
 }
 

@@ -215,9 +215,14 @@ pub fn ago(time: Timestamp, now: Timestamp) -> String {
     if micros > 0 { format!("{text} ago") } else { format!("in {text}") }
 }
 
-/// Prints a remark for people to standard error.
+/// Prints a remark for people to standard error. If nobody reads it, the command goes on and ends as it would have.
 pub fn say(remark: impl fmt::Display) {
     writeln!(anstream::stderr(), "{remark}").ok();
+}
+
+/// Prints a warning to standard error.
+pub fn warn(of: impl fmt::Display) {
+    say(format_args!("warning: {of}"));
 }
 
 /// Warns on standard error that a list has reached its limit and may have more; JSON output cannot show that.

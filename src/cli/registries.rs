@@ -1,7 +1,6 @@
 //! The registries that a replay imports before it reads logs.
 
 use std::fmt::Display;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::Replay as Options;
@@ -47,8 +46,7 @@ pub(super) fn read(
 
 /// Reports something about a registry on standard error.
 fn say(about: impl Display) {
-    // The write may fail if nobody reads; the logs are still to be read.
-    writeln!(anstream::stderr(), "registry: {about}").ok();
+    print::say(format_args!("registry: {about}"));
 }
 
 /// Imports registries, and reports which, and which marks they took back. One may name the tokens of another, so those

@@ -1,14 +1,14 @@
 //! Reads registry files: CSV with a heading, or JSON lines with the same names.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write as _};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::cli::print::{counted, safe};
+use crate::cli::print::{self, counted, safe};
 use crate::cli::state::{self, NEVER_FOUND, is_identity};
 use crate::cli::{country, headings};
 use crate::engine::registry::{COLUMNS, Changes, Registered};
@@ -62,8 +62,7 @@ pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<RegistryFile>
     };
     for line in doubts.into_iter().filter(|_| faults.is_empty()) {
         let file = safe(path.to_string_lossy());
-        // The write may fail if nobody reads; the file is imported all the same.
-        writeln!(std::io::stderr(), "warning: {file}:{line}: {NEVER_FOUND}").ok();
+        print::warn(format_args!("{file}:{line}: {NEVER_FOUND}"));
     }
     Ok(RegistryFile { path: path.to_owned(), rows, faults, key: key.clone() })
 }

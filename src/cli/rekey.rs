@@ -1,7 +1,5 @@
 //! `tokens rekey`: replaces the seal key, or shows what that costs.
 
-use std::io::Write as _;
-
 use crate::cli::forget::Deed;
 use crate::cli::print::{self, Printer};
 use crate::cli::{Context, backup, state};
@@ -15,7 +13,7 @@ pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     if !is_sure {
         say(printer, &reader.bound_to_key()?, Deed::Planned)?;
         printer.flush()?;
-        writeln!(anstream::stderr(), "nothing was changed: give --yes to make a new key")?;
+        print::say("nothing was changed: give --yes to make a new key");
         return Ok(());
     }
     let lock = Lock::take(&site.state, Role::Command)?;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::BuildHasher as _;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -141,7 +140,7 @@ fn register_known(site: &Site, store: &mut Store) -> anyhow::Result<()> {
         store.register(&known, "", now())?;
         let name = print::safe(site.database().to_string_lossy());
         let n_rows = print::counted(known.len() as u64, "row");
-        writeln!(anstream::stderr(), "registry: {name}: {n_rows} for this run").ok();
+        print::say(format_args!("registry: {name}: {n_rows} for this run"));
     }
     Ok(())
 }
@@ -163,8 +162,9 @@ pub(super) fn say_passed_over(files: &BTreeSet<PathBuf>) {
     let Some(first) = files.first() else { return };
     let n_files = print::counted(files.len() as u64, "file");
     let first = print::safe(first.to_string_lossy());
-    let said = format!("skipped by name: {n_files}, the first is {first}; name a file to read it");
-    writeln!(anstream::stderr(), "{said}").ok();
+    print::say(format_args!(
+        "skipped by name: {n_files}, the first is {first}; name a file to read it"
+    ));
 }
 
 /// Returns a file's path as the daemon knows it.
@@ -256,11 +256,10 @@ fn say_unnamed(inputs: &[Input], other: usize) {
         n => format!(" and {} more", n - 1),
     };
     let first = print::safe(first.path.to_string_lossy());
-    let said = format!(
+    print::say(format_args!(
         "no [[source]] names {first}{more}: read as auto, in UTC, without trusted proxies; --as LOG reads all files \
          like a log of a [[source]]"
-    );
-    writeln!(anstream::stderr(), "{said}").ok();
+    ));
 }
 
 /// Incidents printed at most, the worst ones: nobody reads more, and memory must not grow with a flood.
@@ -364,21 +363,20 @@ impl Incidents {
 fn say(summary: &Summary, store: &Store, incidents: usize, took: Duration) -> anyhow::Result<()> {
     let seconds = took.as_secs_f64();
     let tally = &summary.tally;
-    let mut stderr = anstream::stderr();
     for fault in &summary.faults {
-        writeln!(stderr, "tokenwatch: {}", print::safe(fault.to_string()))?;
+        print::say(format_args!("tokenwatch: {}", print::safe(fault.to_string())));
     }
     for (position, offset, why) in &summary.rejects {
         let place = format!("{}, byte {offset}, column {}", position.path.display(), why.column);
-        writeln!(stderr, "rejected: {}: {}", print::safe(place), print::safe(why.to_string()))?;
+        let (place, why) = (print::safe(place), print::safe(why.to_string()));
+        print::say(format_args!("rejected: {place}: {why}"));
     }
     if tally.bytes() == 0 && summary.faults.is_empty() && !store.positions()?.is_empty() {
-        writeln!(stderr, "Nothing new: what was read before is not read again.")?;
+        print::say("Nothing new: what was read before is not read again.");
     }
-    say_ahead(summary, &mut stderr)?;
+    say_ahead(summary);
     let lines = u32::try_from(tally.lines).map_or(f64::INFINITY, f64::from);
-    writeln!(
-        stderr,
+    print::say(format_args!(
         "{}, {} rejected, {}, {}, {} in {}; {seconds:.2} s, {} lines/s{}",
         print::counted(tally.lines, "line"),
         print::number(tally.rejected),
@@ -390,29 +388,26 @@ fn say(summary: &Summary, store: &Store, incidents: usize, took: Duration) -> an
         peak_memory()
             .map(|bytes| format!(", {} peak memory", print::size(bytes)))
             .unwrap_or_default(),
-    )?;
+    ));
     Ok(())
 }
 
 /// Reports lines that are dated in the future. They count as of that time only if nothing is kept.
-fn say_ahead(summary: &Summary, mut to: impl Write) -> anyhow::Result<()> {
+fn say_ahead(summary: &Summary) {
     let BadTimes { lines, newest } = summary.bad_times;
     if let Some(newest) = newest {
         let (lines, newest) = (print::counted(lines, "line"), print::minute(newest));
-        writeln!(
-            to,
+        print::say(format_args!(
             "dated more than a day in the future: {lines}, up to {newest}; counted as of the lines above"
-        )?;
+        ));
     }
     let clock = Arrival::Now(now());
     if let Some(newest) = summary.newest.filter(|newest| !clock.allows(*newest)) {
         let newest = print::minute(newest);
-        writeln!(
-            to,
+        print::say(format_args!(
             "dated more than a day in the future: lines up to {newest}; with --save they count as of the lines above"
-        )?;
+        ));
     }
-    Ok(())
 }
 
 #[allow(

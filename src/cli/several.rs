@@ -1,7 +1,5 @@
 //! Chooses between tokens of the same name: rotation keeps the name, and a mark must not hit the successor.
 
-use std::io::Write as _;
-
 use crate::cli::exit::usage;
 use crate::cli::print;
 use crate::engine::registry::Registered;
@@ -61,20 +59,20 @@ fn unclear(
     now: Timestamp,
 ) -> anyhow::Result<anyhow::Error> {
     let name = print::safe(super::state::name(who));
-    let mut stderr = anstream::stderr();
-    writeln!(stderr, "{name} is the name of {}:", print::counted(rows.len() as u64, "token"))?;
+    let n_rows = print::counted(rows.len() as u64, "token");
+    print::say(format_args!("{name} is the name of {n_rows}:"));
     for row in rows.iter().take(MOST) {
         let Some(token) = row.token else {
-            writeln!(stderr, "  {name}, registered by its name")?;
+            print::say(format_args!("  {name}, registered by its name"));
             continue;
         };
         // Only its totals: there is no activity after now.
         let found = reader.history(&Who::Token(token), Some(now), None, now)?.tokens;
         let line = found.first().map(line).unwrap_or_default();
-        writeln!(stderr, "  {token}{line}")?;
+        print::say(format_args!("  {token}{line}"));
     }
     if MOST < rows.len() {
-        writeln!(stderr, "  and {} more", rows.len() - MOST)?;
+        print::say(format_args!("  and {} more", rows.len() - MOST));
     }
     Ok(usage("nothing was changed: give the id of one token, or --all"))
 }

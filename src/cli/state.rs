@@ -1,7 +1,7 @@
 //! What commands read of the state: the database, and the token that a command line names.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write as _};
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -307,8 +307,7 @@ pub(super) fn seal(site: &Site, from: impl Read) -> anyhow::Result<TokenId> {
         return whole_id(site, text);
     }
     if !is_ever_found(&secret) {
-        // The write may fail if nobody reads; the command continues all the same.
-        writeln!(std::io::stderr(), "warning: {NEVER_FOUND}").ok();
+        print::warn(NEVER_FOUND);
     }
     Ok(site.key()?.seal(&Secret::new(&secret)))
 }

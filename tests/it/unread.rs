@@ -1,4 +1,4 @@
-//! Standard output that nobody reads.
+//! Output that nobody reads.
 
 use std::io::Read as _;
 
@@ -49,4 +49,26 @@ fn whoever_did_not_read_standard_output_kept_the_daemon_from_its_logs() {
     // Nothing of it is lost.
     let told = home.json(&["alerts", "list", "--json", "-n", "10000"]);
     assert_eq!(told.len(), N_ALERTS as usize);
+}
+
+#[test]
+fn a_condition_was_not_told_to_who_closed_standard_error() {
+    let home = Home::new("");
+    let csv = format!("token,name\n{},ci\n{},sue\n{},sue\n", token(0), token(1), token(2));
+    assert!(home.output_with(&["tokens", "import", "-"], &csv).status.success());
+    // More lines than `explain` shows.
+    home.append("logs/a.log", leak(0).repeat(21));
+    let commands: [(&[&str], i32); 4] = [
+        (&["replay", "--fail-on", "low", "logs/a.log"], 1),
+        (&["tokens", "revoke", "sue"], 2),
+        (&["parse", "logs/a.log", "logs/none.log"], 70),
+        (&["explain", "logs/a.log", "logs/none.log"], 70),
+    ];
+    for (arguments, code) in commands {
+        assert_eq!(home.output(arguments).status.code(), Some(code), "{arguments:?}");
+        let (reader, closed) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = home.command(arguments).stderr(closed).output().expect("start");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?} without standard error");
+    }
 }

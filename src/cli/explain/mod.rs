@@ -5,7 +5,6 @@ mod walk;
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -42,7 +41,7 @@ pub(super) fn run(
         walk.explain(&logs.reader, &kept.numbered())?.print(printer)?;
     }
     printer.flush()?;
-    last.say_what_was_left_out()?;
+    last.say_what_was_left_out();
     read.map(|()| ExitCode::SUCCESS)
 }
 
@@ -92,13 +91,13 @@ impl Kept {
 
 impl Last {
     /// Reports on standard error if earlier lines were left out.
-    fn say_what_was_left_out(&self) -> anyhow::Result<()> {
+    fn say_what_was_left_out(&self) {
         if u64::try_from(self.kept.len()).is_ok_and(|n_kept| n_kept < self.n_seen) {
             let n_seen = print::number(self.n_seen);
-            let text = format!("the last {LINES} of {n_seen} lines; -v for all, --line N for one");
-            writeln!(anstream::stderr(), "{text}")?;
+            print::say(format_args!(
+                "the last {LINES} of {n_seen} lines; -v for all, --line N for one"
+            ));
         }
-        Ok(())
     }
 }
 
