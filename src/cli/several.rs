@@ -66,9 +66,7 @@ fn unclear(
             print::say(format_args!("  {name}, registered by its name"));
             continue;
         };
-        // Only its totals: there is no activity after now.
-        let found = reader.history(&Who::Token(token), Some(now), None, now)?.tokens;
-        let line = found.first().map(line).unwrap_or_default();
+        let line = reader.token(token, now)?.as_ref().map(line).unwrap_or_default();
         print::say(format_args!("  {token}{line}"));
     }
     if MOST < rows.len() {

@@ -125,9 +125,8 @@ pub(super) fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::
     refuse_secret(name)?;
     let name = &alike::as_logged(reader, name)?;
     match reader.resolve(name)? {
-        Found::One(who @ Who::Token(_)) => {
-            let tokens = reader.history(&who, Some(now), None, now)?.tokens;
-            Ok(tokens.into_iter().next().map_or_else(|| name.clone(), |token| token.principal))
+        Found::One(Who::Token(id)) => {
+            Ok(reader.token(id, now)?.map_or_else(|| name.clone(), |token| token.principal))
         }
         Found::One(Who::Principal(principal)) => Ok(principal),
         Found::None if is_identity(name) => {
@@ -143,9 +142,7 @@ pub(super) fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::
 /// Returns the principal of a token, if that is another name than its own id.
 pub(super) fn principal_of(reader: &Reader, who: Who, now: Timestamp) -> anyhow::Result<Who> {
     let Who::Token(id) = who else { return Ok(who) };
-    // Only its totals: there is no activity after now.
-    let found = reader.history(&who, Some(now), None, now)?.tokens.into_iter().next();
-    match found {
+    match reader.token(id, now)? {
         Some(token) if token.principal != id.to_string() => Ok(Who::Principal(token.principal)),
         Some(_) => Ok(who),
         None => Err(usage(format!("nothing is known about the token {id}"))),

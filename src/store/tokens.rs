@@ -6,8 +6,8 @@ use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
 use super::codec::legible;
-use super::summary::{TokenState, TokenSummary, numbered, summaries};
-use super::{Reader, StoreError};
+use super::summary::{TokenState, TokenSummary, numbered, of_token, summaries};
+use super::{Reader, StoreError, slot};
 
 /// Which tokens to return. The default returns all.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +55,17 @@ impl Reader {
                 },
             )?;
             Ok(found.into_iter().map(|numbered| numbered.summary).collect())
+        })
+    }
+
+    /// Returns a token that was used or is registered, with its state at `now`.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn token(&self, id: TokenId, now: Timestamp) -> Result<Option<TokenSummary>, StoreError> {
+        self.read("looking up a token", |db| {
+            let found = of_token(db, id, slot::of_token(id), now)?;
+            Ok(found.into_iter().next().map(|numbered| numbered.summary))
         })
     }
 

@@ -5,8 +5,8 @@ use crate::engine::commit::Commit;
 use crate::engine::ledger::Ledger;
 use crate::engine::registry::Registered;
 use crate::engine::time::{DAY, SECOND};
-use crate::store::Store;
 use crate::store::sample::{NOON, id, record, registered};
+use crate::store::{Store, Who};
 
 /// Tokens 1 to `n`: token N is used N times, the last time N seconds after noon.
 fn used(n: u8) -> Store {
@@ -202,4 +202,23 @@ fn a_token_that_has_expired_was_listed_as_unused() {
     };
     assert_eq!(list(unused.clone()), [id(2)]);
     assert_eq!(list(TokenFilter { state: Some(TokenState::Expired), ..unused }), [id(1)]);
+}
+
+#[test]
+fn the_whole_history_was_read_to_look_up_one_token() {
+    let mut store = used(2);
+    store
+        .register(&[registered(Some(2), "billing"), registered(Some(3), "spare")], "", NOON)
+        .unwrap();
+    let of_histories = [1, 2, 3, 9].map(|n| {
+        let history = store.history(&Who::Token(id(n)), None, None, NOON).unwrap();
+        history.tokens.into_iter().next()
+    });
+    store.db.execute_batch("DROP TABLE activity; DROP TABLE facets; DROP TABLE incident").unwrap();
+    assert_eq!([1, 2, 3, 9].map(|n| store.token(id(n), NOON).unwrap()), of_histories);
+    let names = of_histories.map(|token| token.map(|token| token.principal));
+    assert_eq!(
+        names,
+        [Some(id(1).to_string().into()), Some("billing".into()), Some("spare".into()), None]
+    );
 }
