@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
 
-use crate::cli::history::plus;
 use crate::cli::tokens::label;
 use crate::cli::{print, state};
 use crate::engine::time::Timestamp;
@@ -24,7 +23,7 @@ impl Row {
 
     fn add(&mut self, other: &TokenSummary) {
         let sum = &mut self.token;
-        sum.activity = plus(sum.activity, other.activity);
+        sum.activity = sum.activity.and(other.activity);
         sum.first_seen = first(sum.first_seen, other.first_seen);
         sum.ends_at = first(sum.ends_at, other.ends_at);
         self.n_tokens += 1;

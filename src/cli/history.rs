@@ -81,18 +81,7 @@ fn print_tokens(
 
 /// Adds up the activity of tokens.
 fn sum(tokens: &[TokenSummary]) -> Activity {
-    tokens.iter().fold(Activity::default(), |sum, token| plus(sum, token.activity))
-}
-
-/// Adds two activities.
-pub(super) const fn plus(a: Activity, b: Activity) -> Activity {
-    Activity {
-        requests: a.requests.saturating_add(b.requests),
-        ok: a.ok.saturating_add(b.ok),
-        denied: a.denied.saturating_add(b.denied),
-        failed: a.failed.saturating_add(b.failed),
-        bytes: a.bytes.saturating_add(b.bytes),
-    }
+    tokens.iter().fold(Activity::default(), |sum, token| sum.and(token.activity))
 }
 
 fn print_hours(printer: &mut Printer, hours: &[HourRow]) -> anyhow::Result<()> {

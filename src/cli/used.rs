@@ -2,10 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::cli::advice;
 use crate::cli::args::Global;
-use crate::cli::history::{self, plus};
-use crate::cli::print;
+use crate::cli::{advice, history, print};
 use crate::engine::ledger::{Activity, Facet};
 use crate::engine::registry::Registered;
 use crate::engine::time::{HOUR, Timestamp};
@@ -60,7 +58,7 @@ pub(super) fn since(
         n_tokens: history.tokens.iter().filter(|token| token.token.is_some()).count() as u64,
         counted_from: first_hour
             .map_or(since, |(hour, _)| if is_new { since } else { hour.min(since) }),
-        requests: hours.iter().fold(Activity::default(), |sum, row| plus(sum, row.activity)),
+        requests: hours.iter().fold(Activity::default(), |sum, row| sum.and(row.activity)),
         first_hour,
         last,
         networks: distinct(&history, Facet::Network),

@@ -104,6 +104,18 @@ impl Activity {
             Outcome::Redirected | Outcome::Unknown => {}
         }
     }
+
+    /// Returns the sum of two activities; its counts saturate.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_add(other.requests),
+            ok: self.ok.saturating_add(other.ok),
+            denied: self.denied.saturating_add(other.denied),
+            failed: self.failed.saturating_add(other.failed),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
 }
 
 /// The subject of a history table.
@@ -190,5 +202,18 @@ impl Span {
             last: self.last.max(other.last),
             count: self.count.saturating_add(other.count),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_of_two_activities_saturates() {
+        let one = Activity { requests: 15, ok: 1, denied: 2, failed: 4, bytes: u64::MAX };
+        let other = Activity { requests: 240, ok: 16, denied: 32, failed: 64, bytes: 1 };
+        let sum = Activity { requests: 255, ok: 17, denied: 34, failed: 68, bytes: u64::MAX };
+        assert_eq!([one.and(other), one.and(Activity::default())], [sum, one]);
     }
 }

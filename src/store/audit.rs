@@ -13,7 +13,7 @@ use crate::engine::posture::{Finding, Kind, Limits, Listing, Posture, Standing};
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
-use super::codec::{add_activity, get_count, get_json, get_text, is_passed_over};
+use super::codec::{get_count, get_json, get_text, is_passed_over};
 use super::summary::{self, COLUMNS, TokenSummary};
 use super::{Reader, StoreError};
 
@@ -235,8 +235,7 @@ impl Walk<'_> {
 
 /// Adds a token to the summary of its principal's: the one used last, with the requests of all.
 fn merge(all: &mut TokenSummary, token: TokenSummary) {
-    let mut activity = all.activity;
-    add_activity(&mut activity, &token.activity);
+    let activity = all.activity.and(token.activity);
     let first_seen = all.first_seen.into_iter().chain(token.first_seen).min();
     let last = if all.last_seen < token.last_seen { token } else { all.clone() };
     *all = TokenSummary { activity, first_seen, ..last };

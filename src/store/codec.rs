@@ -91,15 +91,6 @@ pub(super) fn get_activity(row: &Row<'_>) -> Result<Activity> {
     })
 }
 
-/// Adds one activity to another; the counters saturate.
-pub(super) const fn add_activity(sum: &mut Activity, other: &Activity) {
-    sum.requests = sum.requests.saturating_add(other.requests);
-    sum.ok = sum.ok.saturating_add(other.ok);
-    sum.denied = sum.denied.saturating_add(other.denied);
-    sum.failed = sum.failed.saturating_add(other.failed);
-    sum.bytes = sum.bytes.saturating_add(other.bytes);
-}
-
 /// Microseconds since 1970.
 impl ToSql for Timestamp {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>> {

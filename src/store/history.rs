@@ -10,7 +10,7 @@ use crate::engine::ledger::{Activity, Facet, Seen, Span};
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
-use super::codec::{add_activity, get_activity, get_count, legible};
+use super::codec::{get_activity, get_count, legible};
 use super::registry::{self, LifecycleRow, Who};
 use super::summary::{self, TokenSummary};
 use super::{Reader, StoreError, alerts, facets, slot};
@@ -184,7 +184,8 @@ fn hours(db: &Connection, numbers: &[i64], window: Window) -> rusqlite::Result<V
     for number in numbers {
         let mut rows = statement.query(params![number, first, last])?;
         while let Some(row) = rows.next()? {
-            add_activity(hours.entry(row.get("hour")?).or_default(), &get_activity(row)?);
+            let sum = hours.entry(row.get("hour")?).or_default();
+            *sum = sum.and(get_activity(row)?);
         }
     }
     let row = |(hour, activity): (i64, Activity)| HourRow {

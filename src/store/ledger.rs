@@ -5,7 +5,7 @@ use rusqlite::{CachedStatement, Connection, Result, params};
 use crate::engine::ledger::{Activity, Ledger, TokenUse};
 use crate::engine::secret::TokenId;
 
-use super::codec::{add_activity, count};
+use super::codec::count;
 use super::facets::{self, Counts};
 use super::recall::FIND_TOKEN;
 use super::slot::{self, Slot};
@@ -81,7 +81,7 @@ impl<'a> Writer<'a> {
     fn add_hours(&mut self, number: i64, token: &TokenUse) -> Result<Activity> {
         let mut total = Activity::default();
         for (hour, activity) in &token.hours {
-            add_activity(&mut total, activity);
+            total = total.and(*activity);
             self.hour.execute(params![
                 number,
                 hour,
