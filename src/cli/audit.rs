@@ -151,13 +151,10 @@ fn subject(audited: Audited, json: Option<Json>) -> Subject {
 fn audited_json(audited: &Audited) -> Json {
     let mut json = token_json(&audited.token);
     if let Some(fields) = json.as_object_mut() {
-        for count in ["countries", "networks", "addresses"] {
-            fields.remove(count);
-        }
-        fields.insert("tokens".to_owned(), json!(audited.n_tokens));
-        let findings = audited.findings.iter().map(finding_json);
-        fields.insert("findings".to_owned(), findings.collect());
+        fields.retain(|name, _| !["countries", "networks", "addresses"].contains(&name.as_str()));
     }
+    let findings = audited.findings.iter().map(finding_json).collect();
+    print::extend(&mut json, [("tokens", json!(audited.n_tokens)), ("findings", findings)]);
     json
 }
 

@@ -253,7 +253,7 @@ fn history_json(who: &Who, history: &History, facets: &Facets) -> Json {
         ("incidents", history.incidents.iter().map(incident_json).collect()),
         ("lifecycle", history.lifecycle.iter().map(lifecycle_json).collect()),
     ];
-    extend(&mut json, tail);
+    print::extend(&mut json, tail);
     json
 }
 
@@ -266,7 +266,6 @@ fn sum_json(who: &Who, tokens: &[TokenSummary], facets: &Facets) -> Json {
     let mut json = tokens.first().map_or_else(|| json!({}), token_json);
     let all = [
         ("principal", json!(state::name(who))),
-        ("first_seen", print::time(first)),
         ("requests", json!(requests)),
         ("ok", json!(ok)),
         ("denied", json!(denied)),
@@ -277,7 +276,8 @@ fn sum_json(who: &Who, tokens: &[TokenSummary], facets: &Facets) -> Json {
         ("addresses", distinct(Facet::Address)),
         ("tokens", tokens.iter().map(token_json).collect()),
     ];
-    extend(&mut json, all);
+    print::extend(&mut json, all);
+    print::extend(&mut json, first.map(|first| ("first_seen", print::time(first))));
     json
 }
 
@@ -287,21 +287,13 @@ pub(super) fn distinct(facets: &Facets, facet: Facet) -> usize {
     rows.iter().filter(|row| !row.value.is_empty()).count()
 }
 
-/// Adds the fields that are known.
-pub(super) fn extend<const N: usize>(json: &mut Json, all: [(&str, Json); N]) {
-    if let Some(fields) = json.as_object_mut() {
-        let known = all.into_iter().filter(|(_, value)| !value.is_null());
-        fields.extend(known.map(|(name, value)| (name.to_owned(), value)));
-    }
-}
-
 /// Returns a value of a facet as JSON.
 pub(super) fn facet_json(facet: Facet, FacetRow { value, span }: &FacetRow) -> Json {
     let (value, is_forgeable) =
         if facet == Facet::Address { read_address(value) } else { (value.as_str(), false) };
     let mut json = json!({"value": value, "first": span.first.to_string(),
         "last": span.last.to_string(), "count": span.count});
-    extend(&mut json, [("forgeable", json!(is_forgeable.then_some(true)))]);
+    print::extend(&mut json, is_forgeable.then_some(("forgeable", json!(true))));
     json
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use crate::cli::args::When;
 use crate::engine::alert::Level;
@@ -147,17 +147,30 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Returns a JSON object without its unknown fields: null, empty text and empty objects.
+/// Returns a JSON object of the fields that are [`known`].
 #[must_use]
 pub fn object<const N: usize>(fields: [(&str, Json); N]) -> Json {
+    let mut object = Json::Object(Map::new());
+    extend(&mut object, known(fields));
+    object
+}
+
+/// Returns the fields without the unknown ones: null, empty text and empty objects.
+pub fn known<const N: usize>(fields: [(&str, Json); N]) -> impl Iterator<Item = (&str, Json)> {
     let is_known = |value: &Json| match value {
         Json::Null => false,
         Json::String(text) => !text.is_empty(),
         Json::Object(fields) => !fields.is_empty(),
         _ => true,
     };
-    let known = fields.into_iter().filter(|(_, value)| is_known(value));
-    Json::Object(known.map(|(name, value)| (name.to_owned(), value)).collect())
+    fields.into_iter().filter(move |(_, value)| is_known(value))
+}
+
+/// Adds fields to a JSON object, in the place of those of the same name.
+pub fn extend<'a>(object: &mut Json, fields: impl IntoIterator<Item = (&'a str, Json)>) {
+    if let Some(all) = object.as_object_mut() {
+        all.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
 }
 
 /// Returns an instant as RFC 3339 in JSON; null for none.
@@ -246,6 +259,8 @@ pub fn sparkline(values: &[u64]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -269,6 +284,19 @@ mod tests {
         let shown = JsonSafe(&text).to_string();
         assert!(shown.is_ascii());
         assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), "a\u{202e}b\u{e0041}\x1b");
+    }
+
+    #[test]
+    fn only_known_fields_make_an_object_and_any_field_extends_it() {
+        let unknown = [Json::Null, json!(""), json!({})];
+        let [null, text, fields] = unknown.clone();
+        let mut made =
+            object([("a", null), ("b", text), ("c", fields), ("d", json!([])), ("e", json!(0))]);
+        assert_eq!(made, json!({"d": [], "e": 0}));
+        let [null, text, _] = unknown;
+        extend(&mut made, [("a", null), ("d", text)]);
+        extend(&mut made, None);
+        assert_eq!(made, json!({"a": null, "d": "", "e": 0}));
     }
 
     #[test]

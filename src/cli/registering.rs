@@ -247,11 +247,9 @@ pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> a
         let used = used::since(&store, row, since, now)?;
         if printer.is_json() {
             let mut json = registered_json(row);
-            if let Some(fields) = json.as_object_mut() {
-                fields.insert("used".to_owned(), used.json());
-                let n_tokens = row.token.is_none().then(|| json!(used.n_tokens()));
-                fields.extend(n_tokens.map(|n_tokens| ("tokens".to_owned(), n_tokens)));
-            }
+            print::extend(&mut json, [("used", used.json())]);
+            let is_name = row.token.is_none();
+            print::extend(&mut json, is_name.then(|| ("tokens", json!(used.n_tokens()))));
             printer.json(&json)?;
             continue;
         }

@@ -96,10 +96,8 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let printer = &mut context.printer;
     if printer.is_json() {
         let mut status = status_json(&state, &lives, &layers, now);
-        if let Some(fields) = status.as_object_mut() {
-            fields.insert("health".to_owned(), troubles::to_json(&found));
-            fields.insert("daemon".to_owned(), holder_json(holder));
-        }
+        let alive = [("health", troubles::to_json(&found)), ("daemon", holder_json(holder))];
+        print::extend(&mut status, alive);
         printer.json(&status)?;
         return Ok(code);
     }

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use crate::cli::args::{Tokens, TokensList};
 use crate::cli::exit::usage;
 use crate::cli::grouped::{self, Row};
-use crate::cli::history::{extend, lifecycle_json};
+use crate::cli::history::lifecycle_json;
 use crate::cli::print::{self, Printer};
 use crate::cli::registering::{self, Mark};
 use crate::cli::{Context, advice, forget, rekey, scopes, state, table, when};
@@ -258,8 +258,10 @@ fn show(context: &mut Context, text: &str) -> anyhow::Result<()> {
         let said = said_of(row, &history.lifecycle);
         if printer.is_json() {
             let mut json = with_registered(token_json(token), row);
-            let said = row.map_or(Json::Null, |_| said.map(lifecycle_json).collect());
-            extend(&mut json, [("lifecycle", said)]);
+            print::extend(
+                &mut json,
+                row.map(|_| ("lifecycle", said.map(lifecycle_json).collect())),
+            );
             printer.json(&json)?;
             continue;
         }
@@ -320,7 +322,7 @@ fn said_of<'a>(
 
 /// Adds its row of the registry, if it has one.
 fn with_registered(mut token: Json, row: Option<&Registered>) -> Json {
-    extend(&mut token, [("registered", row.map_or(Json::Null, registered_json))]);
+    print::extend(&mut token, row.map(|row| ("registered", registered_json(row))));
     token
 }
 

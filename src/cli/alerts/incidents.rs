@@ -36,14 +36,15 @@ pub(super) fn list(printer: &mut Printer, incidents: &[StoredIncident]) -> anyho
 
 fn summed_up(stored: &StoredIncident) -> Json {
     let mut json = incident_json(&stored.incident);
-    if let Some(fields) = json.as_object_mut() {
-        fields.insert("rules".to_owned(), json!(rules(stored)));
-        let reason = worst(stored).map(|worst| worst.alert.reason.as_str());
-        fields.insert("event".to_owned(), print::object([("reason", json!(reason))]));
-        fields.insert("alerts".to_owned(), json!(stored.alerts.len()));
-        fields.insert("open".to_owned(), json!(n_open(stored)));
-        fields.insert("ack".to_owned(), ack_json(stored.ack.as_ref()));
-    }
+    let reason = worst(stored).map(|worst| worst.alert.reason.as_str());
+    let sum = [
+        ("rules", json!(rules(stored))),
+        ("event", print::object([("reason", json!(reason))])),
+        ("alerts", json!(stored.alerts.len())),
+        ("open", json!(n_open(stored))),
+        ("ack", ack_json(stored.ack.as_ref())),
+    ];
+    print::extend(&mut json, sum);
     json
 }
 

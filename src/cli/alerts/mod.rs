@@ -198,10 +198,8 @@ fn said(stored: &StoredAlert) -> String {
 
 fn stored_json(stored: &StoredAlert, paths: &BTreeMap<StreamId, String>) -> Json {
     let mut json = alert_json(&stored.alert, &|stream| paths.get(&stream).cloned());
-    if let Some(fields) = json.as_object_mut() {
-        fields.insert("ack".to_owned(), ack_json(stored.ack.as_ref()));
-        fields.insert("muted".to_owned(), json!(stored.is_muted));
-    }
+    let ack = ack_json(stored.ack.as_ref());
+    print::extend(&mut json, [("ack", ack), ("muted", json!(stored.is_muted))]);
     json
 }
 
@@ -278,10 +276,8 @@ fn show(context: &mut Context, id: &str) -> anyhow::Result<()> {
             let alerts = stored.alerts.iter().map(|stored| shown_json(stored, &beside));
             let alerts = alerts.collect::<anyhow::Result<Json>>()?;
             let mut json = incident_json(&stored.incident);
-            if let Some(fields) = json.as_object_mut() {
-                fields.insert("alerts".to_owned(), alerts);
-                fields.insert("ack".to_owned(), ack_json(stored.ack.as_ref()));
-            }
+            let ack = ack_json(stored.ack.as_ref());
+            print::extend(&mut json, [("alerts", alerts), ("ack", ack)]);
             printer.json(&json)?;
         }
         Subject::Incident(stored) => show_incident(printer, &stored, &beside)?,
@@ -309,14 +305,12 @@ impl Beside<'_> {
 fn shown_json(stored: &StoredAlert, beside: &Beside<'_>) -> anyhow::Result<Json> {
     let alert = &stored.alert;
     let mut json = stored_json(stored, beside.paths);
-    let more = print::object([
+    let basis = print::known([
         ("registered", background_json(&beside.background(alert)?)),
         ("reasons", json!(alert.reasons)),
         ("score", sum::json(alert, beside.scores)),
     ]);
-    if let (Some(fields), Json::Object(more)) = (json.as_object_mut(), more) {
-        fields.extend(more);
-    }
+    print::extend(&mut json, basis);
     Ok(json)
 }
 
