@@ -13,18 +13,24 @@ use crate::daemon::compaction::compact;
 use crate::engine::registry::Registered;
 use crate::store::{History, Lock, Role, StoreError, Who, remove_backup};
 
-/// Whether something is only shown beforehand, or was done.
+/// Whether something is only shown beforehand, or done.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deed {
     Planned,
     Done,
 }
 
+impl From<bool> for Deed {
+    fn from(is_sure: bool) -> Self {
+        if is_sure { Self::Done } else { Self::Planned }
+    }
+}
+
 pub(super) fn run(
     context: &mut Context,
     text: &str,
     extent: Extent,
-    is_sure: bool,
+    deed: Deed,
 ) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
     // No database is created only to find nothing in it.
@@ -33,8 +39,8 @@ pub(super) fn run(
     let who = state::known(site, &reader, text)?;
     several::meant(&reader, who.clone(), extent, now, |_| false)?;
     let history = reader.history(&who, None, None, now)?;
-    if !is_sure {
-        say(printer, &who, &history, Deed::Planned)?;
+    if deed == Deed::Planned {
+        say(printer, &who, &history, deed)?;
         lost_words(printer, &reader.registered(&who)?)?;
         printer.flush()?;
         print::say("nothing was forgotten: give --yes to forget it");
@@ -63,7 +69,7 @@ pub(super) fn run(
         }
         Err(error) => return Err(error.into()),
     }
-    say(printer, &who, &history, Deed::Done)
+    say(printer, &who, &history, deed)
 }
 
 fn say(printer: &mut Printer, who: &Who, history: &History, deed: Deed) -> anyhow::Result<()> {

@@ -116,12 +116,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             let (site, faults) = draft(&global);
             check::run(&mut printer, site.as_ref(), &faults, &global)
         }
-        Command::Run(options) => on_site(printer, &mut |at| run::run(at, &options, &global)),
+        Command::Run(options) => on_site(printer, &mut |at| run::run(at, &options)),
         Command::Replay(options) => on_site(printer, &mut |at| replay::run(at, &options)),
         Command::Parse(options) => on_site(printer, &mut |at| parse::run(at, &options)),
-        Command::Explain(options) => {
-            on_site(printer, &mut |at| explain::run(at, &options, global.verbose > 0))
-        }
+        Command::Explain(options) => on_site(printer, &mut |at| explain::run(at, &options)),
         Command::Tokens(options @ (Tokens::List(_) | Tokens::Show { .. })) => {
             on_state(printer, &mut |at| tokens::run(at, &options))
         }

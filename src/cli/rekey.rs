@@ -6,12 +6,12 @@ use crate::cli::{Context, backup, state};
 use crate::store::{Bound, Lock, Role};
 use serde_json::json;
 
-pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
+pub(super) fn run(context: &mut Context, deed: Deed) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
     // Without a database nothing depends on the key, and none is created only to find nothing in it.
     let reader = state::reader(site)?;
-    if !is_sure {
-        say(printer, &reader.bound_to_key()?, Deed::Planned)?;
+    if deed == Deed::Planned {
+        say(printer, &reader.bound_to_key()?, deed)?;
         printer.flush()?;
         print::say("nothing was changed: give --yes to make a new key");
         return Ok(());
@@ -25,7 +25,7 @@ pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     backup::renew(&store)?;
     site.rekey()?;
     drop(lock);
-    say(printer, &bound, Deed::Done)
+    say(printer, &bound, deed)
 }
 
 /// Prints what is kept and what is not.

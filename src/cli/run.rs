@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::cli::args::{Global, Run as Options};
+use crate::cli::args::Run as Options;
 use crate::cli::exit::usage;
 use crate::cli::{Context, credentials, host, load, print};
 use crate::daemon::lifetime::Lifetime;
@@ -21,22 +21,18 @@ use crate::engine::alert::Alert;
 use crate::engine::reader::Source;
 use crate::source::follow::{ReadFrom, Watch};
 
-pub(super) fn run(
-    context: &mut Context,
-    options: &Options,
-    global: &Global,
-) -> anyhow::Result<ExitCode> {
+pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
+    let Context { site, printer, global, .. } = context;
     let files = options.files.clone();
     let is_mailing = options.mail || files.is_empty();
-    context.site.is_mailing = is_mailing;
-    let site = &context.site;
+    site.is_mailing = is_mailing;
     let (sources, followed) = inputs(site, &files)?;
     if followed.watches.is_empty() && followed.units.is_empty() {
         return Err(usage(
             "nothing to follow: name logs (tokenwatch run PATH...), or add a [[source]] to the configuration",
         ));
     }
-    let sink = match (global.json || site.config.output.stdout, files.is_empty()) {
+    let sink = match (printer.is_json() || site.config.output.stdout, files.is_empty()) {
         (true, _) => Some(Sink { text: json, out: Box::new(output()?) }),
         // In colours where they can be shown.
         (false, false) => {

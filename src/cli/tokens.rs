@@ -31,8 +31,10 @@ pub(super) fn run(context: &mut Context, options: &Tokens) -> anyhow::Result<Exi
         Tokens::Revoke(options) => registering::mark(context, options, Mark::Revoked),
         Tokens::Leak(options) => registering::mark(context, options, Mark::Leaked),
         Tokens::Decoy(options) => registering::mark(context, options, Mark::Decoy),
-        Tokens::Forget { token, all, yes } => forget::run(context, token, (*all).into(), *yes),
-        Tokens::Rekey { yes } => rekey::run(context, *yes),
+        Tokens::Forget { token, all, yes } => {
+            forget::run(context, token, (*all).into(), (*yes).into())
+        }
+        Tokens::Rekey { yes } => rekey::run(context, (*yes).into()),
         Tokens::Id { .. } => {
             let id = state::seal(&context.site, std::io::stdin().lock())?;
             if context.printer.is_json() {

@@ -23,15 +23,11 @@ use crate::engine::zone::Reach;
 /// Lines that are explained by default: the last ones.
 const LINES: usize = 20;
 
-pub(super) fn run(
-    context: &mut Context,
-    options: &Options,
-    is_all: bool,
-) -> anyhow::Result<ExitCode> {
-    let Context { site, printer, .. } = context;
+pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
+    let Context { site, printer, global, .. } = context;
     let logs = Logs::find(site, options)?;
     let mut walk = Walk::new(site)?;
-    if is_all || !logs.is_whole() {
+    if 0 < global.verbose || !logs.is_whole() {
         logs.read(&mut AtOnce { walk: &mut walk, printer })?;
         return Ok(ExitCode::SUCCESS);
     }
