@@ -13,9 +13,9 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::args::Audit as Options;
 use crate::cli::exit::usage;
-use crate::cli::grouped::of_several;
+use crate::cli::grouped::label_of;
 use crate::cli::print::{self, Printer};
-use crate::cli::tokens::{label, token_json};
+use crate::cli::tokens::token_json;
 use crate::cli::{Context, exit, state, table, when};
 use crate::clock::now;
 use crate::daemon::run::host;
@@ -139,10 +139,7 @@ fn group(token: &TokenSummary) -> String {
 
 fn subject(audited: Audited, json: Option<Json>) -> Subject {
     let Audited { token, n_tokens, is_registered, findings } = audited;
-    let label = match n_tokens {
-        1 => label(&token),
-        n => of_several(&token, n),
-    };
+    let label = label_of(&token, n_tokens);
     let (state, last_seen) = (token.state.as_str(), token.last_seen);
     Subject { label, state, is_registered, last_seen, findings, json }
 }

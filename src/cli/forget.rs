@@ -87,7 +87,9 @@ fn say(printer: &mut Printer, who: &Who, history: &History, deed: Deed) -> anyho
         };
         return Ok(printer.json(&json!({field: name, what: counts}))?);
     }
-    let (name, requests) = (print::safe(state::name(who)), print::number(requests));
+    let name = print::safe(state::name(who));
+    let [n_tokens, n_incidents] = [n_tokens, n_incidents].map(|n| print::number(n as u64));
+    let requests = print::number(requests);
     let head = match deed {
         Deed::Planned => "would forget",
         Deed::Done => "forgot",

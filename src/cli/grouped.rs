@@ -29,12 +29,8 @@ impl Row {
         self.n_tokens += 1;
     }
 
-    /// Returns the label of the token, or the name of the principal and how many tokens these are.
     pub(super) fn label(&self) -> String {
-        match self.n_tokens {
-            1 => label(&self.token),
-            n => of_several(&self.token, n),
-        }
+        label_of(&self.token, self.n_tokens)
     }
 }
 
@@ -42,9 +38,12 @@ fn first(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> 
     one.into_iter().chain(other).min()
 }
 
-/// Returns the label of several tokens of one principal.
-pub(super) fn of_several(token: &TokenSummary, n_tokens: u64) -> String {
-    format!("{} ({} tokens)", print::safe(&token.principal), print::number(n_tokens))
+/// Returns the label of a token; or, if it stands for several of one principal, its name and how many these are.
+pub(super) fn label_of(token: &TokenSummary, n_tokens: u64) -> String {
+    match n_tokens {
+        1 => label(token),
+        n => format!("{} ({})", print::safe(&token.principal), print::counted(n, "token")),
+    }
 }
 
 /// Returns a row for each token.

@@ -84,10 +84,8 @@ impl Look<'_> {
     /// Says that mails were given up, and how to see what they would have told.
     fn given_up(&self, n_lost: u64) -> String {
         let command = |words: &str| advice::command(self.global, words);
-        let (mails, what) = match n_lost {
-            1 => ("1 mail was given up".to_owned(), "its"),
-            n => (format!("{} mails were given up", print::number(n)), "their"),
-        };
+        let mails = print::counted_as(n_lost, "mail was given up", "mails were given up");
+        let what = if n_lost == 1 { "its" } else { "their" };
         let names: Vec<_> = self.given_up.iter().map(print::safe).collect();
         let about = match names.as_slice() {
             [] => String::new(),
@@ -157,7 +155,8 @@ impl Look<'_> {
             return;
         };
         if let Some(crowd) = log.callers.crowd(self.params) {
-            let (behind, principals, address) = (crowd.behind, crowd.principals, crowd.address);
+            let [behind, principals] = [crowd.behind, crowd.principals].map(print::number);
+            let address = crowd.address;
             let text = format!(
                 "{behind} of {principals} principals come from {address}: if that is a proxy, \
                  set trusted_proxies = [\"{address}\"]"

@@ -68,9 +68,10 @@ fn print_tokens(
         [token] => tokens::head(printer, token, now)?,
         several => {
             let sum = sum(several);
+            let n_tokens = print::counted(several.len() as u64, "token");
             let requests = print::counted(sum.requests, "request");
             let name = print::bold(print::safe(state::name(who)));
-            printer.line(format_args!("{name}: {} tokens, {requests}", several.len()))?;
+            printer.line(format_args!("{name}: {n_tokens}, {requests}"))?;
             let shown = several.get(..MOST).unwrap_or(several);
             printer.line(tokens::drawn(shown, now))?;
             more(printer, several.len())?;
@@ -145,6 +146,11 @@ pub(super) const fn plural(facet: Facet) -> &'static str {
     }
 }
 
+/// Returns how many values of a facet there are: `1 address`, `2 addresses`.
+pub(super) fn counted(n_values: u64, facet: Facet) -> String {
+    print::counted_as(n_values, facet.as_str(), plural(facet))
+}
+
 fn print_facets(printer: &mut Printer, history: &History, now: Timestamp) -> anyhow::Result<()> {
     for (facet, rows) in &history.facets {
         if rows.is_empty() {
@@ -188,7 +194,10 @@ pub(super) fn seen(time: Timestamp, now: Timestamp) -> String {
 fn more(printer: &mut Printer, n_rows: usize) -> std::io::Result<()> {
     match n_rows.saturating_sub(MOST) {
         0 => Ok(()),
-        more => printer.line(format_args!(" and {more} more, which --json shows")),
+        more => {
+            let more = print::number(more as u64);
+            printer.line(format_args!(" and {more} more, which --json shows"))
+        }
     }
 }
 

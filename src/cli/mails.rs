@@ -57,10 +57,16 @@ impl Mails {
     pub(super) fn summary(&self, has_server: bool, now: Timestamp) -> String {
         let of = &self.stats;
         let ago = |time: Timestamp| print::ago(time, now);
-        let some = |n: u64, what: &str| if n > 0 { format!(", {n} {what}") } else { String::new() };
+        let some = |n: u64, what: &str| match n {
+            0 => String::new(),
+            n => format!(", {} {what}", print::number(n)),
+        };
+        let n_waiting = print::number(of.waiting);
         let waiting = match of.waiting {
-            n if n > 0 && !has_server => format!("{n} waiting, but no [mail] is configured"),
-            n => format!("{n} waiting"),
+            n if n > 0 && !has_server => {
+                format!("{n_waiting} waiting, but no [mail] is configured")
+            }
+            _ => format!("{n_waiting} waiting"),
         };
         let oldest = of.late_since(now).map(|time| format!(", the oldest queued {}", ago(time)));
         let next = || of.next_due.map(|time| format!(", the next due {}", ago(time)));

@@ -192,7 +192,7 @@ fn suggest_state_dir() {
 fn warn_of(first: &str, n_faults: usize, site: &Site) {
     let more = match n_faults.saturating_sub(1) {
         0 => String::new(),
-        more => format!(" (and {more} more: `tokenwatch check`)"),
+        more => format!(" (and {} more: `tokenwatch check`)", print::number(more as u64)),
     };
     print::warn(format_args!(
         "the configuration is faulty: {}{more}; this is the state in {}",

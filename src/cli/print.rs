@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::cli::args::When;
 use crate::engine::alert::Level;
-pub use crate::engine::numbers::{counted, number, size};
+pub use crate::engine::numbers::{counted, counted_as, number, size};
 use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
 use crate::engine::visible::is_visible;
 use crate::telemetry::write_safe;
@@ -241,7 +241,7 @@ pub fn warn(of: impl fmt::Display) {
 /// Warns on standard error that a list has reached its limit and may have more; JSON output cannot show that.
 pub fn say_limit(n_shown: usize, limit: u32) {
     if u32::try_from(n_shown).is_ok_and(|n| limit <= n) {
-        say(format_args!("{limit} shown; -n for more"));
+        say(format_args!("{} shown; -n for more", number(limit.into())));
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn import(context: &mut Context, file: &Path) -> anyhow::Result<()> {
         let said = json!({"rows": n_rows, "changed": n_changed, "taken_back": taken_back});
         return Ok(printer.json(&said)?);
     }
-    let read = print::counted(n_rows as u64, "row");
+    let (read, n_changed) = (print::counted(n_rows as u64, "row"), print::number(n_changed as u64));
     printer.line(format_args!("{read} read, {n_changed} of them new or changed"))?;
     Ok(changed.iter().filter_map(taken_back).try_for_each(|said| printer.line(said))?)
 }

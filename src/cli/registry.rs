@@ -8,7 +8,7 @@ use anyhow::Context;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::cli::print::{self, counted, safe};
+use crate::cli::print::{self, counted, number, safe};
 use crate::cli::state::{self, NEVER_FOUND, is_identity};
 use crate::cli::{country, headings};
 use crate::engine::registry::{COLUMNS, Changes, Registered};
@@ -164,7 +164,7 @@ fn meant_by(row: &Changes, tokens: &BTreeMap<&str, Vec<TokenId>>) -> Result<Chan
     match tokens.get(name).map(Vec::as_slice) {
         Some([token]) => Ok(row.clone().of_token(*token)),
         Some(tokens) => {
-            let n_tokens = tokens.len();
+            let n_tokens = number(tokens.len() as u64);
             Err(format!("expected one token and not only a name that {n_tokens} tokens have"))
         }
         None => Err("expected a token and not only a name that no token has".to_owned()),

@@ -253,7 +253,7 @@ fn say_unnamed(inputs: &[Input], other: usize) {
     let Some(first) = unnamed.first().filter(|_| other > 0) else { return };
     let more = match unnamed.len() {
         1 => String::new(),
-        n => format!(" and {} more", n - 1),
+        n => format!(" and {} more", print::number(n as u64 - 1)),
     };
     let first = print::safe(first.path.to_string_lossy());
     print::say(format_args!(

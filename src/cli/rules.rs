@@ -182,7 +182,7 @@ fn told(printer: &mut Printer, faults: &[RuleFault]) -> anyhow::Result<ExitCode>
 fn test(site: &Site, printer: &mut Printer, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let chosen = Chosen::new(site, files)?;
     let broken = told(printer, &chosen.faults)?;
-    let (mut held, mut failed) = (0, 0);
+    let (mut held, mut failed) = (0_u64, 0_u64);
     for (rule, outcome) in trials(&chosen) {
         let Some(fault) = &outcome.fault else {
             held += 1;
@@ -204,7 +204,8 @@ fn test(site: &Site, printer: &mut Printer, files: &[PathBuf]) -> anyhow::Result
     if printer.is_json() {
         printer.json(&json!({ "held": held, "failed": failed, "without_examples": bare }))?;
     } else {
-        printer.line(format_args!("{held} examples pass, {failed} fail"))?;
+        let held = print::counted_as(held, "example passes", "examples pass");
+        printer.line(format_args!("{held}, {failed} fail"))?;
         if !bare.is_empty() {
             printer.line(format_args!("without examples: {}", bare.join(", ")))?;
         }

@@ -70,7 +70,8 @@ fn unclear(
         print::say(format_args!("  {token}{line}"));
     }
     if MOST < rows.len() {
-        print::say(format_args!("  and {} more", rows.len() - MOST));
+        let n_more = print::number((rows.len() - MOST) as u64);
+        print::say(format_args!("  and {n_more} more"));
     }
     Ok(usage("nothing was changed: give the id of one token, or --all"))
 }

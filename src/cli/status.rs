@@ -283,7 +283,7 @@ fn unreadable(lives: &[Life<'_>], at: &At<'_>) -> Vec<Trouble> {
             window.filter(|(lines, rejected)| at.health.is_bad(*lines, *rejected))?;
         let look = look_at(life.stream, lives, at.global);
         let look = look.unwrap_or_else(|| advice::command(at.global, "check"));
-        let share = percent(rejected, lines);
+        let (share, lines) = (percent(rejected, lines), print::number(lines));
         let text =
             format!("{share} of the latest {lines} lines cannot be read; `{look}` shows the first");
         Some(troubles::rejected(&life.stream.position.path, text))

@@ -11,11 +11,12 @@ use serde_json::{Value as Json, json};
 use crate::cli::args::{Tokens, TokensList};
 use crate::cli::exit::usage;
 use crate::cli::grouped::{self, Row};
-use crate::cli::history::lifecycle_json;
+use crate::cli::history::{counted, lifecycle_json};
 use crate::cli::print::{self, Printer};
 use crate::cli::registering::{self, Mark};
 use crate::cli::{Context, advice, forget, rekey, scopes, state, table, when};
 use crate::clock::now;
+use crate::engine::ledger::Facet;
 use crate::engine::registry::Registered;
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
@@ -368,17 +369,13 @@ fn card(printer: &mut Printer, token: &TokenSummary, now: Timestamp) -> std::io:
     head(printer, token, now)?;
     let d = &token.distinct;
     let from = [
-        (d.countries, "country", "countries"),
-        (d.networks, "network", "networks"),
-        (d.addresses, "address", "addresses"),
+        (d.countries, Facet::Country),
+        (d.networks, Facet::Network),
+        (d.addresses, Facet::Address),
     ];
-    let with = [(d.clients, "client", "clients"), (d.routes, "route", "routes")];
-    let words = |counts: &[(u64, &str, &str)]| {
-        let words = counts.iter().map(|(n, one, many)| match n {
-            1 => format!("1 {one}"),
-            n => format!("{n} {many}"),
-        });
-        words.collect::<Vec<_>>().join(", ")
+    let with = [(d.clients, Facet::Client), (d.routes, Facet::Route)];
+    let words = |counts: &[(u64, Facet)]| {
+        counts.iter().map(|(n, facet)| counted(*n, *facet)).collect::<Vec<_>>().join(", ")
     };
     field(printer, "from", words(&from))?;
     field(printer, "with", words(&with))

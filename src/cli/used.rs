@@ -73,10 +73,9 @@ fn distinct(history: &History, facet: Facet) -> Distinct {
 }
 
 impl Distinct {
-    fn words(self, one: &str, many: &str) -> Option<String> {
+    fn words(self, facet: Facet) -> Option<String> {
         let least = if self.is_least { "at least " } else { "" };
-        let noun = if self.known == 1 { one } else { many };
-        (0 < self.known).then(|| format!("{least}{} {noun}", print::number(self.known)))
+        (0 < self.known).then(|| format!("{least}{}", history::counted(self.known, facet)))
     }
 }
 
@@ -98,10 +97,7 @@ impl Used {
         if !self.is_used() {
             return vec![format!("not used since then; the last use was {}", last.to_words())];
         }
-        let from = [
-            self.networks.words("network", "networks"),
-            self.countries.words("country", "countries"),
-        ];
+        let from = [self.networks.words(Facet::Network), self.countries.words(Facet::Country)];
         let from = from.into_iter().flatten().collect::<Vec<_>>().join(", ");
         let from = if from.is_empty() { from } else { format!(", from {from}") };
         let requests = print::counted(self.requests.requests, "request");

@@ -7,8 +7,9 @@ use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
 
 use crate::cli::args::Who as Options;
-use crate::cli::history::{facet_json, plural, seen, shown};
-use crate::cli::tokens::{label, style, token_json};
+use crate::cli::grouped::label_of;
+use crate::cli::history::{counted, facet_json, plural, seen, shown};
+use crate::cli::tokens::{style, token_json};
 use crate::cli::{Context, print, state, table, when};
 use crate::clock::now;
 use crate::engine::ledger::{Facet, Span};
@@ -22,7 +23,7 @@ const MOST: u32 = 20_000;
 struct Group {
     /// The one used there last.
     token: TokenSummary,
-    n_tokens: usize,
+    n_tokens: u64,
     /// Values from which they were used.
     values: BTreeMap<SmolStr, Span>,
     span: Span,
@@ -50,7 +51,8 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
         }
     }
     if n_groups > limit {
-        print::say(format_args!("{limit} of {n_groups} shown; -n for more"));
+        let [shown, all] = [limit, n_groups].map(|n| print::number(n as u64));
+        print::say(format_args!("{shown} of {all} shown; -n for more"));
     }
     if found.n_folded > 0 {
         let (tokens, kept) = (print::counted(found.n_folded as u64, "token"), FACET_LIMIT);
@@ -111,13 +113,6 @@ impl Group {
             "from": from,
         })
     }
-
-    fn label(&self) -> String {
-        match self.n_tokens {
-            1 => label(&self.token),
-            n => format!("{} ({n} tokens)", print::safe(&self.token.principal)),
-        }
-    }
 }
 
 /// Draws a table; requests and times are those from there.
@@ -127,13 +122,15 @@ fn drawn(whence: Whence, groups: &[Group], now: Timestamp) -> String {
     for group in groups {
         let from = match group.rows().as_slice() {
             [one] => shown(whence.facet(), &one.value),
-            several if whence.facet() == Facet::Address => format!("{} addresses", several.len()),
+            several if whence.facet() == Facet::Address => {
+                counted(several.len() as u64, Facet::Address)
+            }
             several => print::counted(several.len() as u64, "name"),
         };
         let Span { first, last, count } = group.span;
         table.add_row([
             group.token.state.as_str().to_owned(),
-            group.label(),
+            label_of(&group.token, group.n_tokens),
             from,
             print::number(count),
             seen(first, now),

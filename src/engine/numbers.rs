@@ -39,9 +39,14 @@ fn with_commas(digits: &str) -> String {
 /// Prints a count with its noun: `1 day`, `2 days`, `1,000 days`.
 #[must_use]
 pub fn counted(count: impl Into<u64>, noun: &str) -> String {
+    counted_as(count, noun, &format!("{noun}s"))
+}
+
+/// Prints a count and what follows it in the singular or in the plural: `1 address`, `1,000 addresses`.
+#[must_use]
+pub fn counted_as(count: impl Into<u64>, one: &str, many: &str) -> String {
     let count = count.into();
-    let ending = if count == 1 { "" } else { "s" };
-    format!("{} {noun}{ending}", number(count))
+    format!("{} {}", number(count), if count == 1 { one } else { many })
 }
 
 /// Prints a size with one unit, to two digits at least: `612 B`, `1.4 MiB`, `38 GiB`.
@@ -94,6 +99,8 @@ mod tests {
             ["5,200", "-1,234", "1,000,000"]
         );
         assert_eq!([counted(1_u32, "day"), counted(4100_u32, "day")], ["1 day", "4,100 days"]);
+        let addresses = [0_u32, 1, 4100].map(|n| counted_as(n, "address", "addresses"));
+        assert_eq!(addresses, ["0 addresses", "1 address", "4,100 addresses"]);
     }
 
     #[test]

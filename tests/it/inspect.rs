@@ -494,7 +494,7 @@ fn rules_are_listed_shown_checked_and_tried() {
     );
 
     fs::write(home.path("own.yml"), OWN.replace("/v1/orders", "/v1/items")).unwrap();
-    assert!(home.print(&["rules", "test", "own.yml"]).contains("1 examples pass, 0 fail"));
+    assert!(home.print(&["rules", "test", "own.yml"]).contains("1 example passes, 0 fail"));
     fs::write(home.path("own.yml"), "title: [").unwrap();
     assert_eq!(home.output(&["rules", "check", "own.yml"]).status.code(), Some(1));
 }

@@ -604,3 +604,42 @@ fn one_user_with_many_jwts_filled_every_list() {
     assert!(last.starts_with("and 5 used earlier: tokenwatch "), "{last}");
     assert!(last.ends_with(" tokens list jwt:https://id.example.org:kim --each"), "{last}");
 }
+
+#[test]
+fn counts_of_a_thousand_were_printed_without_a_comma() {
+    const N: u32 = 1021;
+    let home = Home::new("");
+    let secret = |n: u32| format!("exk_{n:08}0123456789abcdefgh");
+    let rows: String = (0..N).map(|n| format!("{},orders\n", secret(n))).collect();
+    let imported = home.output_with(&["tokens", "import", "-"], &format!("token,name\n{rows}"));
+    assert_eq!(
+        String::from_utf8_lossy(&imported.stdout),
+        "1,021 rows read, 1,021 of them new or changed\n"
+    );
+    let line = |n: u32| {
+        let (client, token) = (format!("198.18.{}.{}", n / 256, n % 256), secret(n));
+        format!(
+            "{client} - - [12/Mar/2026:02:13:07 +0000] \"GET /v1/items?access_token={token} HTTP/1.1\" 200 612 \
+             \"-\" \"curl/8.5.0\"\n"
+        )
+    };
+    home.append("logs/access.log", (0..N).map(line).collect::<String>());
+    home.print(&["replay", "--save", "logs/access.log"]);
+    let (asked, _) = refused(&home, &["tokens", "revoke", "orders"]);
+    assert!(asked.starts_with("orders is the name of 1,021 tokens:\n"), "{asked}");
+    let printed: [(&[&str], &[&str]); 3] = [
+        (&["history", "orders"], &["orders: 1,021 tokens, ", " and 1,001 more, which --json"]),
+        (
+            &["tokens", "forget", "orders", "--all"],
+            &["would forget orders: tokens 1,021, requests 1,021,"],
+        ),
+        (&["who", "198.18.0.0/16"], &["orders (1,021 tokens)", "1,021 addresses"]),
+    ];
+    for (arguments, texts) in printed {
+        let printed = home.print(arguments);
+        assert!(texts.iter().all(|text| printed.contains(text)), "{arguments:?}: {printed}");
+    }
+    assert!(asked.contains("\n  and 1,001 more\n"), "{asked}");
+    let list = errors(&home.output(&["tokens", "list", "--each", "-n", "1000"]));
+    assert_eq!(list, "1,000 shown; -n for more\n");
+}

@@ -67,6 +67,7 @@ fn n_open(stored: &StoredIncident) -> usize {
 fn said(stored: &StoredIncident) -> String {
     let verdict = stored.ack.as_ref().map(|ack| ack.verdict.as_str().to_owned());
     let (n_open, n_alerts) = (n_open(stored), stored.alerts.len());
-    let open = (0 < n_open && n_open < n_alerts).then(|| format!("{n_open} open"));
+    let open =
+        (0 < n_open && n_open < n_alerts).then(|| format!("{} open", print::number(n_open as u64)));
     verdict.into_iter().chain(open).collect::<Vec<_>>().join(", ")
 }

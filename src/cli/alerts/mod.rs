@@ -343,7 +343,7 @@ fn show_incident(
     field(printer, "principal", &incident.principal)?;
     field(printer, "opened", incident.opened.to_words())?;
     field(printer, "last", incident.last.to_words())?;
-    field(printer, "alerts", incident.alerts.to_string())?;
+    field(printer, "alerts", print::number(incident.alerts.into()))?;
     show_ack(printer, stored.ack.as_ref())?;
     for (at, told) in stored.alerts.iter().enumerate() {
         // Several rules match one request with the same facts.

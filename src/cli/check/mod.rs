@@ -350,7 +350,7 @@ fn rules(report: &mut Report, site: &Site) {
     };
     faults.iter().for_each(|fault| report.rule(fault));
     let rules = Arc::new(rules);
-    let mut held = 0_usize;
+    let mut held = 0_u64;
     // The built-in rules' examples passed when the program was built.
     for rule in rules.rules().iter().filter(|rule| !is_built_in(&rule.file)) {
         for trial in try_rule(rule, &rules) {
@@ -363,7 +363,11 @@ fn rules(report: &mut Report, site: &Site) {
             report.0.push(Outcome { file: Some(rule.file.to_string()), ..outcome });
         }
     }
-    let own = if held == 0 { String::new() } else { format!(", {held} examples of your own pass") };
+    let [one, many] = ["example of your own passes", "examples of your own pass"];
+    let own = match held {
+        0 => String::new(),
+        n => format!(", {}", print::counted_as(n, one, many)),
+    };
     report.ok("rules", format!("{} rules{own}", rules.rules().len()));
 }
 
