@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
 
-use crate::cli::tokens::label;
 use crate::cli::{print, state};
 use crate::engine::time::Timestamp;
 use crate::store::{TokenState, TokenSummary};
@@ -44,6 +43,17 @@ pub(super) fn label_of(token: &TokenSummary, n_tokens: u64) -> String {
         1 => label(token),
         n => format!("{} ({})", print::safe(&token.principal), print::counted(n, "token")),
     }
+}
+
+/// Returns the label of a token: its name, else its hint and its id.
+pub(super) fn label(token: &TokenSummary) -> String {
+    let id = token.token.map(|id| id.to_string()).unwrap_or_default();
+    if !token.name.is_empty() {
+        return print::safe(&token.name);
+    }
+    let own = if token.principal == id { token.hint.as_str() } else { token.principal.as_str() };
+    let short: String = id.chars().take(12).collect();
+    if own.is_empty() { short } else { format!("{} ({short})", print::safe(own)) }
 }
 
 /// Returns a row for each token.

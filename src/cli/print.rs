@@ -84,6 +84,17 @@ impl Printer {
     }
 }
 
+/// Prints a named value, unless it is empty.
+///
+/// # Errors
+/// Those of the system.
+pub fn field(printer: &mut Printer, name: &str, value: impl AsRef<str>) -> io::Result<()> {
+    match value.as_ref().trim() {
+        "" => Ok(()),
+        value => printer.line(format_args!("  {name:<11} {}", Safe(value))),
+    }
+}
+
 /// Displays text from logs: characters that could change the screen become `\xNN` or `\u{...}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Safe<T>(pub T);

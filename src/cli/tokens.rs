@@ -10,9 +10,9 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::args::{Tokens, TokensList};
 use crate::cli::exit::usage;
-use crate::cli::grouped::{self, Row};
+use crate::cli::grouped::{self, Row, label};
 use crate::cli::history::{counted, lifecycle_json};
-use crate::cli::print::{self, Printer};
+use crate::cli::print::{self, Printer, field};
 use crate::cli::registering::{self, Mark};
 use crate::cli::{Context, advice, forget, rekey, scopes, state, table, when};
 use crate::clock::now;
@@ -187,17 +187,6 @@ fn narrow(rows: &[Row], beside: Beside, now: Timestamp) -> comfy_table::Table {
         table.add_row([token.state.as_str().to_owned(), row.label(), requests, time]);
     }
     table
-}
-
-/// Returns the label of a token: its name, else its hint and its id.
-pub(super) fn label(token: &TokenSummary) -> String {
-    let id = token.token.map(|id| id.to_string()).unwrap_or_default();
-    if !token.name.is_empty() {
-        return print::safe(&token.name);
-    }
-    let own = if token.principal == id { token.hint.as_str() } else { token.principal.as_str() };
-    let short: String = id.chars().take(12).collect();
-    if own.is_empty() { short } else { format!("{} ({short})", print::safe(own)) }
 }
 
 fn seen(time: Option<Timestamp>, now: Timestamp) -> String {
@@ -414,18 +403,6 @@ fn pinned(row: &Registered) -> String {
 
 fn joined(list: &[impl ToString]) -> String {
     list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-}
-
-/// Prints a named value, unless it is empty.
-pub(super) fn field(
-    printer: &mut Printer,
-    name: &str,
-    value: impl AsRef<str>,
-) -> std::io::Result<()> {
-    match value.as_ref().trim() {
-        "" => Ok(()),
-        value => printer.line(format_args!("  {name:<11} {}", print::Safe(value))),
-    }
 }
 
 /// Returns a registry row as JSON.
