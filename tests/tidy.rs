@@ -88,6 +88,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "engine::house",
         &[
             "engine::time",
+            "engine::secret",
             "engine::stats",
             "engine::geo",
             "engine::usage",
