@@ -347,7 +347,7 @@ fn files_are_short_and_say_what_they_are() {
         if !file.text.starts_with("//!") {
             faults.push(format!("{}: first line must be a `//!` duty line", file.shown()));
         }
-        let lines = file.text.split("#[cfg(test)]").next().unwrap_or("").lines().count();
+        let lines = file.code().len();
         if lines > MAX_LINES {
             faults.push(format!("{}: {lines} lines, at most {MAX_LINES}", file.shown()));
         }
@@ -382,15 +382,65 @@ impl Source {
         format!("src/{}", self.path.display())
     }
 
-    /// Returns the numbered lines without comments, up to the unit tests.
+    /// Returns the numbered lines without comments and without what only tests have.
     fn code(&self) -> Vec<(usize, String)> {
-        self.text
-            .lines()
-            .enumerate()
-            .take_while(|(_, l)| !l.starts_with("#[cfg(test)]"))
-            .map(|(i, l)| (i + 1, l.split("//").next().unwrap_or("").to_owned()))
-            .collect()
+        let without_comment = |line: &str| line.split("//").next().unwrap_or("").to_owned();
+        let lines = outside_tests(&self.text).into_iter();
+        lines.map(|(n, line)| (n, without_comment(line))).collect()
     }
+}
+
+/// Returns the numbered lines outside the items that only tests have: each of those ends with its line, if it is a
+/// declaration, else with the brace at the beginning of a line. What follows it is the program's again.
+fn outside_tests(text: &str) -> Vec<(usize, &str)> {
+    let mut kept = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((i, line)) = lines.next() {
+        if !line.starts_with("#[cfg(test)]") {
+            kept.push((i + 1, line));
+            continue;
+        }
+        let item = lines.by_ref().map(|(_, line)| line).find(|line| !line.starts_with('#'));
+        if item.is_some_and(|line| line.ends_with('{')) {
+            lines.by_ref().find(|(_, line)| line.starts_with('}'));
+        }
+    }
+    kept
+}
+
+#[test]
+fn what_follows_the_declaration_of_tests_was_not_looked_at() {
+    let text = "\
+//! Finds.
+mod find;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+#[path = \"find_tests.rs\"]
+mod tests;
+mod word;
+
+#[cfg(test)]
+pub(crate) use word::{
+    Word,
+};
+use crate::engine::secret;
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = \"exact\")]
+mod tests {
+    use crate::engine::time;
+
+    fn one() {
+    }
+}
+const ONE: u32 = 1;
+";
+    let lines = outside_tests(text);
+    let numbers: Vec<usize> = lines.iter().map(|(n, _)| *n).collect();
+    assert_eq!(numbers, [1, 2, 8, 9, 14, 23]);
+    assert_eq!(lines.get(4), Some(&(14, "use crate::engine::secret;")));
+    let file = Source { path: "engine/house/mod.rs".into(), text: text.to_owned() };
+    assert_eq!(file.code().last(), Some(&(23, "const ONE: u32 = 1;".to_owned())));
 }
 
 /// Returns the module that a path after `crate::` refers to.
