@@ -1,7 +1,7 @@
 //! Keeps the source in the shape that ARCHITECTURE.md promises.
 //!
 //! One crate has no walls, so this test is the wall: which module may import which, what the pure part may name, how
-//! long a file may be. It reads `src/` as text and needs nothing but the standard library.
+//! long a file may be. It reads `src/` as text, and asks the program only how its facts are named.
 
 #![allow(clippy::expect_used, reason = "a test may panic")]
 
@@ -9,6 +9,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+use tokenwatch::engine::{detect::ALL, rule::view::FIELDS};
 
 /// Every module and the modules it may import, lowest layer first.
 ///
@@ -258,6 +260,22 @@ const EXPOSING: &[&str] = &[
     "src/deliver/email/mod.rs",
 ];
 
+/// The parts of the source that name facts: nothing but this test connects them with the detectors that state those.
+const NAMING: &[&str] = &[
+    "src/engine/alert.rs",
+    "src/engine/judge/",
+    "src/engine/posture/",
+    "src/engine/profile/",
+    "src/engine/rule/values.rs",
+    "src/engine/word.rs",
+    "src/deliver/",
+    "src/cli/alerts/",
+    "src/cli/explain/",
+];
+
+/// What looks there like the name of a fact, and is none.
+const NO_FACTS: &[&str] = &["www."];
+
 const MAX_LINES: usize = 500;
 
 #[test]
@@ -338,6 +356,40 @@ fn secrets_are_looked_at_in_few_places() {
     for file in EXPOSING {
         assert!(exposing.iter().any(|path| path == file), "{file} no longer looks at a secret");
     }
+}
+
+#[test]
+fn every_fact_that_is_named_is_stated_by_a_detector() {
+    let facts: Vec<&str> =
+        ALL.iter().flat_map(|detector| detector.facts).map(|fact| fact.name).collect();
+    let is_known = |name: &str| {
+        let is_family = name.ends_with('.') && facts.iter().any(|fact| fact.starts_with(name));
+        let is_field = FIELDS.iter().any(|(ecs, _)| *ecs == name);
+        is_family || is_field || facts.contains(&name) || NO_FACTS.contains(&name)
+    };
+    let is_word = |part: &str| part.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let looks_so = |text: &str| {
+        let parts = text.split_once('.');
+        parts.is_some_and(|(of, rest)| !of.is_empty() && is_word(of) && is_word(rest))
+    };
+    let (mut faults, mut n_named) = (Vec::new(), 0);
+    let files = sources();
+    for part in NAMING {
+        assert!(files.iter().any(|file| file.shown().starts_with(part)), "{part} is gone");
+    }
+    let is_naming = |file: &&Source| NAMING.iter().any(|part| file.shown().starts_with(part));
+    for file in files.iter().filter(is_naming) {
+        for (n, line) in file.code() {
+            for name in line.split('"').skip(1).step_by(2).filter(|text| looks_so(text)) {
+                n_named += 1;
+                if !is_known(name) {
+                    faults.push(format!("{}:{n}: no detector states `{name}`", file.shown()));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+    assert!(60 <= n_named, "{n_named} names");
 }
 
 #[test]

@@ -13,6 +13,15 @@ use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::{Agent, Origin};
 
+/// The alert kind of a sum of evidence, the only one that is not a fact.
+pub const UNUSUAL_USE: &str = "unusual-use";
+
+/// The fact that states this sum, in nats.
+pub const SCORE: &str = "unusual.score";
+
+/// The alert kinds about a token, and not about its use: anybody could have been the next to use it.
+const ABOUT_TOKEN: [&str; 2] = ["lifecycle", "weak-token"];
+
 /// A measured value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -138,6 +147,15 @@ impl Facts {
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.values.iter().find(|(fact, _)| *fact == name).map(|(_, value)| value)
     }
+
+    /// Returns the sum of evidence in nats, if it is large enough to be stated.
+    #[must_use]
+    pub fn score(&self) -> Option<f64> {
+        match self.get(SCORE) {
+            Some(Value::Float(nats)) => Some(*nats),
+            _ => None,
+        }
+    }
 }
 
 /// One sentence for people, without a full stop: `country NG, never in 41 active days`.
@@ -227,6 +245,14 @@ pub struct RuleRef {
     pub title: SmolStr,
 }
 
+impl RuleRef {
+    /// Returns whether its alerts are sums of evidence rather than facts.
+    #[must_use]
+    pub fn is_score(&self) -> bool {
+        self.name == UNUSUAL_USE
+    }
+}
+
 /// The token that an alert is about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TokenRef {
@@ -289,13 +315,13 @@ impl Alert {
     /// Returns whether the alert is a sum of evidence rather than a fact.
     #[must_use]
     pub fn is_score(&self) -> bool {
-        self.rule.name == "unusual-use"
+        self.rule.is_score()
     }
 
     /// Returns whether the alert is about the token, and not about its use: anybody could have been the next to use it.
     #[must_use]
     pub fn is_about_token(&self) -> bool {
-        matches!(self.rule.name.as_str(), "lifecycle" | "weak-token")
+        ABOUT_TOKEN.contains(&self.rule.name.as_str())
     }
 
     /// Returns the weight of an alert, by which the heaviest is reported first: the worst level, then certain alerts,

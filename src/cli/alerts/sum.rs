@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::cli::print::{self, Printer};
 use crate::cli::table;
 use crate::daemon::site::Site;
-use crate::engine::alert::{Alert, Value};
+use crate::engine::alert::{Alert, SCORE, Value};
 use crate::engine::profile::Score;
 
 /// Narrower terminals get no column for what is usual: the facts show it.
@@ -23,7 +23,7 @@ fn of(alert: &Alert) -> Option<(f64, Option<f64>)> {
         _ => None,
     };
     let is_sum = alert.is_score();
-    Some((fact("unusual.score").filter(|_| is_sum)?, fact("unusual.threshold")))
+    Some((fact(SCORE).filter(|_| is_sum)?, fact("unusual.threshold")))
 }
 
 /// Returns the tiers' scores, with the threshold of the alert's time, not today's.

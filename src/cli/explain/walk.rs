@@ -13,7 +13,7 @@ use crate::cli::parse::{Shown, Token};
 use crate::cli::print::safe;
 use crate::cli::scrub::{Cleaner, scrub};
 use crate::daemon::site::Site;
-use crate::engine::alert::{Alert, Facts, Value};
+use crate::engine::alert::{Alert, Facts, UNUSUAL_USE};
 use crate::engine::commit::Commit;
 use crate::engine::detect::{About, detect, risk};
 use crate::engine::geo::{Atlas as _, Place};
@@ -400,10 +400,10 @@ fn detected(facts: &Facts) -> Step {
         };
         step.say(format!("reason {}", at + 1), format!("{}: {}{nats}", reason.kind, reason.text));
     }
-    if let Some(Value::Float(score)) = facts.get("unusual.score") {
-        let sum = facts.reasons.iter().filter(|reason| reason.kind == "unusual-use");
+    if let Some(score) = facts.score() {
+        let sum = facts.reasons.iter().filter(|reason| reason.kind == UNUSUAL_USE);
         let sum: Vec<String> = sum.map(|reason| format!("{:.1}", reason.nats)).collect();
-        let risk = risk(*score);
+        let risk = risk(score);
         step.say("score", format!("{} = {score:.1} nats, risk {risk} %", sum.join(" + ")));
     }
     if facts.is_empty() {

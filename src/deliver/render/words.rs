@@ -148,7 +148,7 @@ pub(super) fn kinds(alerts: &[&Alert]) -> String {
     for alert in alerts {
         if alert.is_score() {
             // A plain fact is more informative than the signs of it.
-            alerts.iter().filter(|alert| is_pinned(alert)).for_each(|alert| add(kind(alert)));
+            alerts.iter().filter_map(|alert| pinned(alert)).for_each(|words| add(words.to_owned()));
         }
         add(kind(alert));
         if alert.is_score() {
@@ -208,31 +208,33 @@ fn degradation(alert: &Alert) -> Option<&'static str> {
     known.next().map(|(_, words)| *words)
 }
 
+/// The rule whose alerts are told by their titles: several causes share its name.
+const HEALTH: &str = "monitor-health";
+
+/// What use from a place is called that the registry does not allow, by the rule and its fact.
+const PINNED: [(&str, &str, &str); 2] = [
+    ("new-country", "pinned.country", "country not allowed"),
+    ("new-network", "pinned.network", "network not allowed"),
+];
+
 /// Returns what an alert is about: its rule's name, or something more exact if several things share one name.
 pub(super) fn kind(alert: &Alert) -> String {
-    if let Some(words) = degradation(alert) {
+    if let Some(words) = degradation(alert).or_else(|| pinned(alert)) {
         return words.to_owned();
     }
-    match alert.rule.name.as_str() {
-        "monitor-health" if !alert.rule.title.is_empty() => {
-            let title = plain(&alert.rule.title, MAX_TITLE);
-            let mut letters = title.chars();
-            let first = letters.next().into_iter().flat_map(char::to_lowercase);
-            first.collect::<String>() + letters.as_str()
-        }
-        "new-country" if is_pinned(alert) => "country not allowed".to_owned(),
-        "new-network" if is_pinned(alert) => "network not allowed".to_owned(),
-        name => plain(name, MAX_RULE).replace('-', " "),
+    if alert.rule.name == HEALTH && !alert.rule.title.is_empty() {
+        let title = plain(&alert.rule.title, MAX_TITLE);
+        let mut letters = title.chars();
+        let first = letters.next().into_iter().flat_map(char::to_lowercase);
+        return first.collect::<String>() + letters.as_str();
     }
+    plain(&alert.rule.name, MAX_RULE).replace('-', " ")
 }
 
-/// Returns whether an alert is about a use from a place that the registry does not allow.
-fn is_pinned(alert: &Alert) -> bool {
-    match alert.rule.name.as_str() {
-        "new-country" => alert.facts.contains("pinned.country"),
-        "new-network" => alert.facts.contains("pinned.network"),
-        _ => false,
-    }
+/// Returns what an alert about a use from a place that the registry does not allow is called.
+fn pinned(alert: &Alert) -> Option<&'static str> {
+    let is_it = |rule: &str, fact: &str| alert.rule.name == rule && alert.facts.contains(fact);
+    PINNED.iter().find(|(rule, fact, _)| is_it(rule, fact)).map(|(.., words)| *words)
 }
 
 /// Returns the families that a score consists of, strongest first.
@@ -250,7 +252,42 @@ fn strongest(facts: &Values) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::engine::alert::UNUSUAL_USE;
+    use crate::engine::detect::{ALL, Detector};
+    use crate::engine::rule::BUILT_IN;
+
+    fn detector(name: &str) -> &'static Detector {
+        ALL.iter().find(|detector| detector.name == name).unwrap_or_else(|| panic!("{name}"))
+    }
+
+    #[test]
+    fn every_kind_of_evidence_has_words() {
+        let facts = detector(UNUSUAL_USE).facts.iter();
+        let evidence = facts.filter(|fact| fact.about.starts_with("nats: ")).map(|fact| fact.name);
+        let words = FAMILIES.iter().map(|(fact, _)| *fact);
+        assert_eq!(words.collect::<BTreeSet<_>>(), evidence.collect::<BTreeSet<_>>());
+    }
+
+    #[test]
+    fn every_cause_that_the_rule_for_several_names_has_words() {
+        let (_, rules) = BUILT_IN.iter().find(|(file, _)| *file == "monitor-health.yml").unwrap();
+        let rule = rules.split("\n---\n").find(|rule| rule.contains(DEGRADED)).unwrap();
+        assert!(rule.contains(&format!("\nname: {HEALTH}\n")), "{rule}");
+        let causes = rule.lines().filter_map(|line| line.trim().strip_suffix("|exists: true"));
+        let words = DEGRADATIONS.iter().map(|(fact, _)| *fact);
+        assert_eq!(words.collect::<BTreeSet<_>>(), causes.collect::<BTreeSet<_>>());
+    }
+
+    #[test]
+    fn a_rule_that_is_named_is_a_detector_with_the_fact() {
+        for (rule, fact, _) in PINNED {
+            assert!(detector(rule).facts.iter().any(|of| of.name == fact), "{rule}: {fact}");
+        }
+        assert!(!detector(HEALTH).facts.is_empty());
+    }
 
     #[test]
     fn values_of_facts_have_units() {

@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use crate::engine::alert::{Facts, Reason, Value};
+use crate::engine::alert::{Facts, Reason, SCORE, UNUSUAL_USE, Value};
 use crate::engine::geo::Place;
 use crate::engine::profile::{Errors, Family, Tier, Told};
 use crate::engine::stats::{narrow, whole};
@@ -10,13 +10,11 @@ use crate::engine::stats::{narrow, whole};
 use super::words::{counted, gap, grouped, later, listed};
 use super::{Case, Detector, Judgement::Usage, fact, state, usual};
 
-const NAME: &str = "unusual-use";
-
 pub(super) const DETECTOR: Detector = Detector {
-    name: NAME,
+    name: UNUSUAL_USE,
     about: "the evidence that somebody else uses the token reaches [detect.score] notice, alert or critical; reported when it does",
     facts: &[
-        fact("unusual.score", "all evidence against the actor within a day, in nats"),
+        fact(SCORE, "all evidence against the actor within a day, in nats"),
         fact(
             "unusual.tier",
             "the tier of [detect.score] that the score reaches: 1 notice, 2 alert, 3 critical",
@@ -63,12 +61,12 @@ fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
     let families = signals.actor.families();
     let rate = signals.burst.as_ref().filter(|burst| burst.nats.get() > 0.0);
     let kinds = families.iter().count() + usize::from(rate.is_some());
-    state(facts, "unusual.score", Value::Float(signals.score));
+    state(facts, SCORE, Value::Float(signals.score));
     state(facts, "unusual.tier", Value::Int(signals.tier.number()));
     state(facts, "unusual.threshold", Value::Float(signals.threshold));
     state(facts, "unusual.families", Value::Int(i64::try_from(kinds).unwrap_or(0)));
     state(facts, "unusual.accepted", Value::Bool(signals.is_accepted));
-    usual(facts, "unusual.score", Value::Float(0.0));
+    usual(facts, SCORE, Value::Float(0.0));
     let mut reasons = Vec::new();
     for family in families.iter() {
         let nats = signals.actor.get(family).get();
@@ -102,7 +100,7 @@ fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
 
 /// Returns a sentence with what it adds to the score.
 fn reason(fact: &'static str, nats: f64, how: &str, text: String) -> Reason {
-    let (kind, fact) = (SmolStr::new_static(NAME), SmolStr::new_static(fact));
+    let (kind, fact) = (SmolStr::new_static(UNUSUAL_USE), SmolStr::new_static(fact));
     Reason { kind, nats: narrow(nats), how: how.into(), fact, text }
 }
 

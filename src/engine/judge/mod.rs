@@ -337,7 +337,7 @@ fn by_name(values: &[(&'static str, Value)]) -> Values {
 /// Returns the reasons that support this rule, heaviest first; for a rule of the site's own its title, then all of them.
 /// A place that the registry does not allow comes first: it is certain, and the first thing to know about a score.
 fn reasons(rule: &Rule, facts: &Facts) -> Vec<Reason> {
-    let is_score = rule.head.name == "unusual-use";
+    let is_score = rule.head.is_score();
     let is_own =
         |reason: &&Reason| reason.kind == rule.head.name || (is_score && reason.is_pinned());
     let own: Vec<Reason> = facts.reasons.iter().filter(is_own).cloned().collect();
@@ -364,8 +364,5 @@ fn risk_of(rule: &Rule, facts: &Facts) -> u8 {
         Level::High => 75,
         Level::Critical => 95,
     };
-    match facts.get("unusual.score") {
-        Some(Value::Float(score)) if rule.head.name == "unusual-use" => risk(*score),
-        _ => of_level,
-    }
+    facts.score().filter(|_| rule.head.is_score()).map_or(of_level, risk)
 }

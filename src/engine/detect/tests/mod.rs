@@ -2,6 +2,7 @@
 
 mod again;
 mod beyond;
+mod kinds;
 
 use std::collections::BTreeSet;
 
