@@ -1,6 +1,6 @@
 //! The configuration: the meaning of its files with every default filled in, or all their faults.
 //!
-//! Two stages: `raw` contains the files' values key by key; this file interprets them. Only [`Config::load`],
+//! Two stages: `raw` contains the files' values key by key; this file interprets them. Only [`Config::draft`],
 //! [`Mail::password`] and [`Mail::ca_pem`] read files.
 
 mod detect;
@@ -221,17 +221,8 @@ impl Config {
     /// Reads the named file, else the default one if it exists; then `conf.d/*.toml` next to it. Of a repeated key
     /// the last value wins; `[[source]]` tables add up.
     ///
-    /// # Errors
-    /// Returns everything that is wrong in any of the files.
-    pub fn load(path: Option<&Path>) -> Result<Self, Faults> {
-        match Self::draft(path) {
-            (Some(config), faults) if faults.is_empty() => Ok(config),
-            (_, faults) => Err(faults),
-        }
-    }
-
-    /// Reads the same files, and returns everything that could be interpreted besides all faults, so that more of it
-    /// can be checked at once. Returns `None` if a file cannot be read or is not TOML.
+    /// Returns everything that could be interpreted besides all faults, so that more of it can be checked at once;
+    /// `None` if a file cannot be read or is not TOML.
     #[must_use]
     pub fn draft(path: Option<&Path>) -> (Option<Self>, Faults) {
         let main = path.unwrap_or(Path::new(DEFAULT_PATH));

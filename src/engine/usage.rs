@@ -139,14 +139,6 @@ pub enum Carrier {
     User,
 }
 
-impl Carrier {
-    /// Returns whether the secret was in the request's URL, which logs, histories and proxies store.
-    #[must_use]
-    pub const fn is_url(&self) -> bool {
-        matches!(self, Self::Query(_) | Self::Path(_) | Self::Userinfo)
-    }
-}
-
 /// `header:authorization`, `query:access_token`, `userinfo`.
 impl fmt::Display for Carrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -111,12 +111,6 @@ pub struct Directives {
 }
 
 impl Directives {
-    /// Creates the directives of a file that is only known to have been last written to at `written`.
-    #[must_use]
-    pub fn of_file(written: i64) -> Self {
-        Self { written, ..Self::default() }
-    }
-
     /// Records a line if it is a directive, with or without an envelope. Returns whether it is one.
     pub fn note(&mut self, line: &[u8]) -> bool {
         let is_time = line.starts_with(REALTIME);

@@ -379,8 +379,9 @@ mod tests {
     /// Parses a log with its own directives, in a file last written to on 2 March 2026.
     fn times(log: &[u8]) -> Vec<Option<String>> {
         let format = crate::engine::record::Format::preset("auto").unwrap();
-        let written = 1_772_438_400_000_000_000;
-        let mut columns = Columns::new(&Directives::of_file(written));
+        let mut file = Directives::default();
+        file.written = 1_772_438_400_000_000_000;
+        let mut columns = Columns::new(&file);
         let lines = log.split(|byte| *byte == b'\n').filter(|line| !format.is_silent(line));
         lines
             .map(|line| {

@@ -42,12 +42,6 @@ pub struct Rule {
     pub file: SmolStr,
     /// What it judges, according to the category of its `logsource`.
     pub about: About,
-    /// What it is for.
-    pub description: String,
-    /// ATT&CK techniques and the like.
-    pub tags: Vec<String>,
-    /// What else can make it match.
-    pub false_positives: Vec<String>,
     /// Which matches count as one.
     pub once: Once,
     /// The detectors of whose facts it names some.
