@@ -199,7 +199,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("telemetry", &["engine::visible"]),
     ("mount", &[]),
     ("atlas", &["engine::geo"]),
-    ("config", &["engine::alert", "engine::requests", "engine::smtp", "engine::zone"]),
+    (
+        "config",
+        &["engine::alert", "engine::line", "engine::requests", "engine::smtp", "engine::zone"],
+    ),
     ("source", &["engine::line", "engine::time", "engine::zone", "mount"]),
     ("store", &["engine::*", "mount"]),
     ("deliver", &["engine::*"]),
