@@ -18,8 +18,9 @@ use crate::daemon::site::{Site, format_of};
 use crate::deliver::render::Files;
 use crate::deliver::stdout::alert_json;
 use crate::engine::alert::Alert;
+use crate::engine::line::ReadFrom;
 use crate::engine::reader::Source;
-use crate::source::follow::{ReadFrom, Watch};
+use crate::source::follow::Watch;
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let Context { site, printer, global, .. } = context;

@@ -21,6 +21,7 @@ use ipnet::IpNet;
 
 use self::raw::{Raw, RawLimits, RawRetention, RawSource, RawTokens};
 use self::read::Slot;
+use crate::engine::line::ReadFrom;
 use crate::engine::requests::Requests;
 use crate::engine::zone::Zone;
 
@@ -121,16 +122,6 @@ pub enum FormatChoice {
         /// From a record's field to the log's key.
         fields: BTreeMap<String, At<String>>,
     },
-}
-
-/// Where reading of an unknown file begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ReadFrom {
-    /// At its end: the old contents are not read.
-    #[default]
-    End,
-    /// At its start.
-    Start,
 }
 
 /// `[tokens]`: names of places that contain tokens, added to the built-in ones, and what takes more than a token.

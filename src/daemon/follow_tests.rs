@@ -9,12 +9,13 @@ use crate::engine::detect::Params;
 use crate::engine::geo::NoAtlas;
 use crate::engine::health::Log;
 use crate::engine::incident::Policy;
+use crate::engine::line::ReadFrom;
 use crate::engine::reader::Source;
 use crate::engine::record::Format;
 use crate::engine::rule::RuleSet;
 use crate::engine::secret::SealKey;
 use crate::engine::token::{Finder, Names, Sealer};
-use crate::source::follow::{Options, ReadFrom};
+use crate::source::follow::Options;
 use crate::store::Store;
 
 struct Quiet;

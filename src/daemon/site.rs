@@ -10,7 +10,6 @@ use smol_str::SmolStr;
 use tracing::warn;
 
 use crate::atlas::{Reloading, Settings};
-use crate::config::ReadFrom as ConfiguredReadFrom;
 use crate::config::{
     At, Config, Fault, Faults, FormatChoice, Mail, Source as ConfiguredSource, SourceFrom,
 };
@@ -23,7 +22,7 @@ use crate::engine::registry::Registry;
 use crate::engine::rule::{Disabled, RuleFault, RuleSet, Spot};
 use crate::engine::token::{Finder, Names, Sealer};
 use crate::engine::word::Words;
-use crate::source::follow::{ReadFrom, Watch};
+use crate::source::follow::Watch;
 use crate::source::journal::{UnitWatch, whole_name};
 use crate::store::{self, Store, backed_up};
 
@@ -168,7 +167,7 @@ impl Site {
                 SourceFrom::Files(paths) => Some(Watch {
                     source: index,
                     patterns: paths.iter().map(|path| PathBuf::from(&path.value)).collect(),
-                    read_from: read_from(source),
+                    read_from: source.read_from,
                     is_polled: source.is_polled,
                     like: Vec::new(),
                 }),
@@ -187,7 +186,7 @@ impl Site {
                     source: index,
                     unit: whole_name(&unit.value),
                     directory: directory.clone(),
-                    read_from: read_from(source),
+                    read_from: source.read_from,
                 }),
                 SourceFrom::Files(_) => None,
             })
@@ -327,13 +326,6 @@ impl fmt::Display for FaultyRules {
             0 => Ok(()),
             n => write!(f, ", and {n} more (`tokenwatch check` shows all)"),
         }
-    }
-}
-
-const fn read_from(source: &ConfiguredSource) -> ReadFrom {
-    match source.read_from {
-        ConfiguredReadFrom::End => ReadFrom::End,
-        ConfiguredReadFrom::Start => ReadFrom::Start,
     }
 }
 

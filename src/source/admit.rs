@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::SourceError;
-use super::follow::{Follower, Place, ReadFrom};
+use super::follow::{Follower, Place};
 use super::lineage::may_open;
 use super::look::{self, Folders, Found};
 use super::rotation::{self, Identity, Youth};
 use super::search;
 use super::sweep::{Listed, appear, group_of};
 use super::tail::Tail;
+use crate::engine::line::ReadFrom;
 
 /// Order among the files of one log, oldest first: by when the content began; then by when it was last changed, since
 /// both may fall into one tick of the file system's clock; then by name.

@@ -30,21 +30,11 @@ pub use super::tail::Place;
 use super::tail::{READ, Rank, Rest, Step, Tail};
 use super::wake::{Wake, Waker};
 use super::{SourceError, marks};
-use crate::engine::line::{Batch, Position, StreamId};
+use crate::engine::line::{Batch, Position, ReadFrom, StreamId};
 use crate::engine::time::Timestamp;
 
 /// The approximate number of bytes that one call of [`Follower::poll`] passes on.
 const POLL_BYTES: u64 = 4 * 1024 * 1024;
-
-/// Where a file begins that exists at the very first start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ReadFrom {
-    /// At its start.
-    Start,
-    /// After its last whole line.
-    #[default]
-    End,
-}
 
 /// Files of one source.
 #[derive(Clone, Debug, Default)]

@@ -17,10 +17,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::cut::{Cut, cut};
-use super::follow::ReadFrom;
 use super::marks;
 use super::wake::Waker;
-use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, StreamId};
+use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, ReadFrom, StreamId};
 
 /// The most chunks that wait to be taken. A chunk is at most [`READ`] long.
 const MAX_WAITING: usize = 16;

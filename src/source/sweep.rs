@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::SourceError;
 use super::discover::{self, Walk};
-use super::follow::{Follower, Place, ReadFrom, Watched};
+use super::follow::{Follower, Place, Watched};
 use super::look::{self, Folders, Found, Look, Looks};
 use super::marks;
 use super::quiet::{is_glanced_at, note_swept};
 use super::rotation::{self, Identity, Seen};
 use super::tail::Tail;
-use crate::engine::line::{Loss, StreamId};
+use crate::engine::line::{Loss, ReadFrom, StreamId};
 
 /// Time without a fault of a path after which its next fault is logged again.
 pub(super) const CURED: Duration = Duration::from_hours(1);

@@ -31,6 +31,16 @@ pub fn unmarked(line: &[u8]) -> &[u8] {
 #[serde(transparent)]
 pub struct StreamId(pub i64);
 
+/// Where a log begins that exists at the very first start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// At its start.
+    Start,
+    /// After its last whole line: the old contents are not read.
+    #[default]
+    End,
+}
+
 /// A file's identity, and how far it has been read.
 ///
 /// `head` and `tail` are hashes of bytes already committed. A file with the same device, inode and birth time that

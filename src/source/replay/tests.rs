@@ -7,7 +7,8 @@ use std::io::Write;
 use proptest::prelude::*;
 
 use super::*;
-use crate::source::follow::{Follower, Options, ReadFrom, Watch};
+use crate::engine::line::ReadFrom;
+use crate::source::follow::{Follower, Options, Watch};
 use crate::source::listing::{list, sample};
 
 /// The lines of these tests begin with their time in seconds.

@@ -27,8 +27,8 @@ use std::time::{Duration, SystemTime};
 
 use rustix::io::Errno;
 
-use super::follow::{Follower, Options, Place, ReadFrom, Watch};
-use crate::engine::line::{Batch, MAX_LINE, Missing, Position, StreamId};
+use super::follow::{Follower, Options, Place, Watch};
+use crate::engine::line::{Batch, MAX_LINE, Missing, Position, ReadFrom, StreamId};
 
 /// A directory, a follower, and what was committed.
 struct Bench {
