@@ -340,15 +340,15 @@ impl<L: Listener> Loop<'_, L> {
     /// Loads what commands changed in the database: registry, mutes and words.
     fn refresh(&mut self, found: Versions) -> anyhow::Result<()> {
         let known = std::mem::replace(&mut self.versions, found);
-        if found.0 != known.0 {
+        if found.registry != known.registry {
             let registry = self.read("reading the registry", store::Reader::registry)?;
             self.set_registry(Registry::new(registry))?;
         }
-        if found.1 != known.1 {
+        if found.mutes != known.mutes {
             self.worker.judge.policy.mutes =
                 self.read("reading the mutes", store::Reader::mutes)?;
         }
-        if found.2 != known.2 {
+        if found.words != known.words {
             let words = self.read("reading what people said", store::Reader::words)?;
             self.worker.judge.policy.words = Words::new(words);
         }
@@ -366,7 +366,7 @@ impl<L: Listener> Loop<'_, L> {
     }
 
     fn find_versions(&mut self) -> anyhow::Result<Versions> {
-        self.read("looking for changes", versions)
+        self.read("looking for changes", Versions::of)
     }
 
     /// Reads from the database, with retries.
@@ -380,15 +380,26 @@ impl<L: Listener> Loop<'_, L> {
     }
 }
 
-/// The versions of registry, mutes and words.
-pub type Versions = (u64, u64, u64);
+/// The versions of what commands change in the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Versions {
+    registry: u64,
+    mutes: u64,
+    words: u64,
+}
 
-/// Returns the versions of what commands change in the database.
-///
-/// # Errors
-/// Those of the database.
-pub fn versions(store: &store::Reader) -> Result<Versions, StoreError> {
-    Ok((store.registry_version()?, store.mutes_version()?, store.words_version()?))
+impl Versions {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn of(store: &store::Reader) -> Result<Self, StoreError> {
+        Ok(Self {
+            registry: store.registry_version()?,
+            mutes: store.mutes_version()?,
+            words: store.words_version()?,
+        })
+    }
 }
 
 /// Retries as long as the store's error may be temporary. Meanwhile nothing is read, so nothing is lost and memory does

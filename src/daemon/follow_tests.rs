@@ -53,7 +53,7 @@ fn forgetful<'a>(folder: &Path, pattern: &str, orders: &'a Receiver<Order>) -> L
         reader: Arc::new(reader),
         worker: worker.unwrap(),
         commit_interval: Duration::ZERO,
-        versions: (0, 0, 0),
+        versions: Versions::default(),
         strains: Strains::new(Arc::new(atlas), folder, now()),
         orders,
         listener: Quiet,

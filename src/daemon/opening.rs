@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use crate::clock::now;
 use crate::daemon::blocked::{Blocked, Spell, mail_blocked};
 use crate::daemon::compaction::compact_before_loop;
-use crate::daemon::follow::{Versions, versions};
+use crate::daemon::follow::Versions;
 use crate::daemon::lifetime::Lifetime;
 use crate::daemon::outbox::Pump;
 use crate::daemon::post::{Cut, Post, Rules, mailer};
@@ -77,7 +77,7 @@ impl Opening<'_> {
         store.keep_few_pages()?;
         store.forget_again()?;
         // Before the contents are read: the loop's first turn finds what changes meanwhile.
-        let versions = versions(&store)?;
+        let versions = Versions::of(&store)?;
         if delivery(site) == Delivery::Past {
             set_apart(&mut store, site)?;
         }

@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 
 use crate::atlas::Reloading;
 use crate::clock::{monotonic, monotonic_usec, now};
-use crate::config::{Config, Faults};
+use crate::config::{Config, Faults, Limits};
 use crate::daemon::backup::Backups;
 use crate::daemon::blocked::{Blocked, Spell};
 use crate::daemon::follow::{Listener, Loop, Order, Reload};
@@ -368,11 +368,27 @@ fn retention(site: &Site) -> Retention {
 
 /// Returns the settings that differ, and that only a start puts in force.
 fn not_applied(old: &Config, new: &Config) -> Vec<&'static str> {
+    // Named one by one, so that a new setting has to be decided on.
+    let Config {
+        limits: Limits { memory, commit_interval: _ },
+        retention,
+        geoip,
+        output,
+        files: _,
+        state_dir: _,
+        sources: _,
+        tokens: _,
+        detect: _,
+        rules: _,
+        mail: _,
+        alerts: _,
+        faulty: _,
+    } = new;
     let all = [
-        ("[limits] memory", old.limits.memory != new.limits.memory),
-        ("[retention]", old.retention != new.retention),
-        ("[geoip]", old.geoip != new.geoip),
-        ("[output]", old.output != new.output),
+        ("[limits] memory", old.limits.memory != *memory),
+        ("[retention]", old.retention != *retention),
+        ("[geoip]", old.geoip != *geoip),
+        ("[output]", old.output != *output),
     ];
     all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }
