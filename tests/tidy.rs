@@ -296,6 +296,27 @@ fn layers_have_no_cycle() {
 }
 
 #[test]
+fn every_module_stands_in_the_map_of_the_code() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let page = fs::read_to_string(page).expect("readable page");
+    let map = page.split("\n## Code map\n").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let rows = map.unwrap_or_default().lines().filter(|line| line.starts_with("| `"));
+    let first = |row: &'_ str| row.split('|').nth(1).unwrap_or_default().to_owned();
+    let mapped = rows.map(first).collect::<Vec<_>>().join(",");
+    let mapped: Vec<&str> = mapped.split(',').map(|name| name.trim().trim_matches('`')).collect();
+    // The folder of all others, and what `main` and `lib` do stands above the table.
+    let modules = LAYERS.iter().map(|(module, _)| *module);
+    let modules = modules.filter(|module| !["engine", "lib", "main"].contains(module));
+    let modules: Vec<&str> = modules.collect();
+    for module in &modules {
+        assert!(mapped.contains(module), "the map in ARCHITECTURE.md lacks `{module}`");
+    }
+    for module in mapped {
+        assert!(modules.contains(&module), "`{module}` of the map in ARCHITECTURE.md is no module");
+    }
+}
+
+#[test]
 fn imports_follow_the_layers() {
     let mut faults = Vec::new();
     for file in sources() {

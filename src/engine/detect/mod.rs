@@ -5,9 +5,10 @@
 //! alone, only through the score, in `unusual`.
 //!
 //! Other facts are stated by a function each: [`misread`] (a log that cannot be read), [`gone`] (bytes that were
-//! lost), [`missing`] (a log without lines), [`crowded`] (principals behind one address), [`shared`] and [`lost`]
-//! (what many do at once), [`fell_silent`] (a principal that has stopped calling), [`guessed`] (guessing),
-//! [`found`] (a token that may have been guessed) and [`walked`] (a walk through objects).
+//! lost), [`missing`] (a log without lines), [`crowded`] (principals behind one address), [`strained`] (a clock, a
+//! GeoIP file, mails, reading or the database is not as it should be), [`shared`] and [`lost`] (what many do at once),
+//! [`fell_silent`] (a principal that has stopped calling), [`guessed`] (guessing), [`found`] (a token that may have been
+//! guessed) and [`walked`] (a walk through objects).
 
 mod beyond;
 mod concurrent;
