@@ -3,8 +3,8 @@
 //! Each log of `tests/formats` is read repeatedly with its own preset and with `auto`, alternating with the combined
 //! log. Prints a table of ratios; asserts nothing.
 
-#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-#![allow(
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::indexing_slicing,

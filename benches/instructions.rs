@@ -6,12 +6,10 @@
 //! one kind of processor, so load and machine hardly matter; compiler and C library do. Seal key, zone and core are
 //! pinned. The instructions of the first lines are subtracted: they are the start of the program.
 
-#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-#![allow(
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    clippy::exit,
-    clippy::cast_precision_loss,
     clippy::indexing_slicing,
     reason = "a check may fail, prints, and counts"
 )]

@@ -6,15 +6,9 @@
 //! is the growth of the resident set (`/proc/self/status`) divided by the number of principals: all are kept, and as
 //! many of them open as by default. On a shared machine, absolute times mean little.
 
-#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may fail and prints")]
-#![allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::indexing_slicing,
-    reason = "counts and ids"
-)]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints")]
+#![expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "counts and ids")]
 
 mod usages;
 

@@ -2,9 +2,8 @@
 //!
 //! Steps 2 to 5 process 1,000 lines per iteration; the others print their number.
 
-#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-#![allow(missing_docs, reason = "criterion makes a public function")]
-#![allow(
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,

@@ -6,12 +6,11 @@
 //! `MMDB` also runs the prototype (`LIMITS pipe FILE MMDB DATABASE [json]`); without it, only line ends are searched.
 //! `goaccess` and `crowdsec` run if they are installed, on the first lines.
 
-#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-#![allow(
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::indexing_slicing,
-    clippy::cast_precision_loss,
     reason = "a benchmark may fail, prints, and counts"
 )]
 

@@ -1,6 +1,6 @@
 //! The only file that reads the clock. Everything else gets the time as an argument.
 
-#![allow(clippy::disallowed_methods, reason = "this is where the clock is read")]
+#![expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};

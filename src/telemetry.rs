@@ -133,7 +133,7 @@ impl<V: VisitFmt> VisitFmt for Unsaid<V> {
 /// Returns whether standard error is the journal. systemd sets `JOURNAL_STREAM` to the device and inode of the standard
 /// error that it provided; if ours is a different one, it was redirected (systemd.exec(5)).
 fn leads_to_journal() -> bool {
-    #[allow(clippy::disallowed_methods, reason = "set by systemd, no setting of ours")]
+    #[expect(clippy::disallowed_methods, reason = "set by systemd, no setting of ours")]
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let Ok(meta) = std::fs::metadata("/dev/stderr") else { return false };
     stream == format!("{}:{}", meta.dev(), meta.ino())

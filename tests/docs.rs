@@ -1,7 +1,7 @@
 //! The detectors and parameters of docs/detection.md, and the formats of README.md and docs/formats.md, are those of
 //! the program.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

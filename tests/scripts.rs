@@ -1,6 +1,6 @@
 //! The scripts of `.ci`, with a `cargo` that only says what a real one would.
 
-#![allow(
+#![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
     reason = "a test may panic, and runs a script in its own environment"

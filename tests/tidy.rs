@@ -3,7 +3,7 @@
 //! One crate has no walls, so this test is the wall: which module may import which, what the pure part may name, how
 //! long a file may be. It reads `src/` as text, and asks the program only how its facts are named.
 
-#![allow(clippy::expect_used, reason = "a test may panic")]
+#![expect(clippy::expect_used, reason = "a test may panic")]
 
 use std::{
     fs,

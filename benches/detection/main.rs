@@ -6,14 +6,13 @@
 //! `takeover` and `well_posed`; `examples`, a JWT by principal. The plain rules are those that people usually write
 //! first. All judge the same usages, which the Reader extracts from the log.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
     reason = "a benchmark may fail and prints"
 )]
-#![allow(
-    clippy::cast_precision_loss,
+#![expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,

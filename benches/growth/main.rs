@@ -4,11 +4,10 @@
 //! Before a log is timed, another log teaches the program each principal, or each day of history. So each line uses a
 //! known token; the cost of first uses is listed next to it. Prints tables, and draws `docs/growth.svg`.
 
-#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-#![allow(
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    clippy::cast_precision_loss,
     clippy::indexing_slicing,
     reason = "a benchmark may fail, prints, and counts"
 )]

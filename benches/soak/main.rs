@@ -5,18 +5,15 @@
 //! counted twice, an alert was not mailed, or memory grew. With `peer`, rsyslogd reads instead of the daemon, under the
 //! same plan, and nothing is asserted. `-- draw OWN PEER` draws `docs/soak.svg` from what two runs printed.
 
-#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-#![allow(
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
-    clippy::exit,
     clippy::indexing_slicing,
-    clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
     reason = "a benchmark may fail, prints, and counts"
 )]

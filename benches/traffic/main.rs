@@ -4,12 +4,11 @@
 //! The same seed gives the same bytes. DIR then contains `access.log`, `labels.json`, `registry.csv`, `City.mmdb`,
 //! `ASN.mmdb` and `tokenwatch.toml`. `habits.rs` defines the users, `attacks.rs` what goes wrong.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
     clippy::indexing_slicing,
-    clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,

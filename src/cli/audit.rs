@@ -113,7 +113,7 @@ fn tell(
 fn limits(site: &Site, options: &Options) -> anyhow::Result<Limits> {
     let params = site.params().unwrap_or_default();
     let lifecycle = &params.lifecycle;
-    #[allow(clippy::cast_possible_truncation, reason = "a cast to an integer saturates")]
+    #[expect(clippy::cast_possible_truncation, reason = "a cast to an integer saturates")]
     let span = |count: f64, unit: i64| (count as i64).saturating_mul(unit);
     Ok(Limits {
         max_age: when::duration(&options.max_age)?,

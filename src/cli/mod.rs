@@ -229,7 +229,6 @@ fn traced(global: &Global, faults: Faults) -> Faults {
 
 /// Returns the directory of systemd's credentials (systemd.exec(5), LoadCredential=).
 fn credentials() -> Option<PathBuf> {
-    #[allow(clippy::disallowed_methods, reason = "set by systemd, no setting of ours")]
     std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
 }
 
@@ -260,7 +259,6 @@ fn user_state() -> PathBuf {
 
 /// Returns the path in a variable. An empty variable counts as unset (XDG base directories).
 fn variable(name: &str) -> Option<PathBuf> {
-    #[allow(clippy::disallowed_methods, reason = "names of files, as the command line has them")]
     let value = std::env::var_os(name);
     value.filter(|value| !value.is_empty()).map(PathBuf::from)
 }

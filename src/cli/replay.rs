@@ -410,7 +410,7 @@ fn say_ahead(summary: &Summary) {
     }
 }
 
-#[allow(
+#[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a rate for people, cut to its range"

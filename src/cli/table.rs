@@ -43,7 +43,7 @@ pub fn is_narrow() -> bool {
 /// Returns the width of the terminal, else that in COLUMNS, else a wide default.
 pub fn width() -> u16 {
     let terminal = rustix::termios::tcgetwinsize(std::io::stdout()).map(|size| size.ws_col);
-    #[allow(clippy::disallowed_methods, reason = "a convention of terminals, no setting of ours")]
+    #[expect(clippy::disallowed_methods, reason = "a convention of terminals, no setting of ours")]
     let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
     terminal.ok().filter(|width| *width > 0).or_else(columns).unwrap_or(WIDE)
 }

@@ -99,7 +99,6 @@ impl Usage {
 }
 
 /// Returns whether a number is zero.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 const fn is_zero(number: &u32) -> bool {
     *number == 0
 }

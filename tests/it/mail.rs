@@ -150,7 +150,7 @@ fn a_written_line_is_mailed_soon() {
         (leak_in_url(2, 3), "token in URL"),
     ];
     for (n, (line, words)) in (1..).zip(stories) {
-        #[allow(clippy::disallowed_methods, reason = "measures how long a mail takes")]
+        #[expect(clippy::disallowed_methods, reason = "measures how long a mail takes")]
         let written = Instant::now();
         home.append("logs/access.log", line);
         let message = server.wait_for(n, SOON).pop().expect("a mail");

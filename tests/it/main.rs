@@ -1,6 +1,6 @@
 //! Runs the real program and its outer parts against real files and real servers on loopback.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -67,7 +67,7 @@ fn git(repository: &Path, arguments: &[&str]) -> bool {
 }
 
 /// Makes a repository; `None` without git.
-#[allow(clippy::print_stderr, reason = "a test that shows nothing says so")]
+#[expect(clippy::print_stderr, reason = "a test that shows nothing says so")]
 fn repository(home: &Home) -> Option<std::path::PathBuf> {
     let path = home.path("repo");
     fs::create_dir(&path).unwrap();

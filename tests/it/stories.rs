@@ -95,7 +95,7 @@ fn expected(story: &Path) -> Vec<Incident> {
 
 #[test]
 fn each_story_tells_what_is_expected_and_nothing_else() {
-    #[allow(clippy::disallowed_methods, reason = "asks a test to write, no setting of ours")]
+    #[expect(clippy::disallowed_methods, reason = "asks a test to write, no setting of ours")]
     let is_update = std::env::var("UPDATE_EXPECTED").is_ok();
     let stories = stories();
     assert!(stories.len() >= 8, "{stories:?}");

@@ -4,10 +4,9 @@
 //! GeoIP files, and the real program replays it. From level medium on, every alert must be one that the scenario asks
 //! for. `SCENARIO=NAME cargo test --test scenarios` runs one alone and prints all alerts.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::print_stdout,
@@ -93,7 +92,7 @@ fn run(path: &Path, is_shown: bool) -> Vec<String> {
 
 /// Runs all scenarios, or those that are asked for, in as many threads as there are processors.
 fn for_all(run: impl Fn(&Path, bool) -> Vec<String> + Sync) {
-    #[allow(clippy::disallowed_methods, reason = "which scenario to look at, no setting of ours")]
+    #[expect(clippy::disallowed_methods, reason = "which scenario to look at, no setting of ours")]
     let one = std::env::var("SCENARIO").ok();
     let is_asked = |path: &PathBuf| one.as_ref().is_none_or(|one| name(path).contains(one));
     let files: Vec<PathBuf> = files().into_iter().filter(is_asked).collect();
@@ -124,7 +123,7 @@ fn every_scenario_tells_what_it_must_and_nothing_else() {
 
 #[test]
 fn lines_that_come_in_another_order_or_twice_tell_the_same() {
-    #[allow(clippy::disallowed_methods, reason = "how long to look, no setting of ours")]
+    #[expect(clippy::disallowed_methods, reason = "how long to look, no setting of ours")]
     let seeds = std::env::var("SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
     for_all(|path, _| {
         let story = Story::parse(&name(path), &fs::read_to_string(path).expect("scenario"));

@@ -5,7 +5,7 @@
 //! and passes. The same holds for a missing program, unless `CI` is `true`: `.ci/run` installs them all. Slow cases are
 //! sampled; `TORTURE=full` (`just torture`) runs them completely.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-#[allow(deprecated, reason = "the only way to TLS from the start with lettre's settings")]
+#[expect(deprecated, reason = "the only way to TLS from the start with lettre's settings")]
 use lettre::transport::smtp::client::AsyncNetworkStream;
 use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -29,7 +29,7 @@ const SENT_AHEAD: &str =
 
 /// A connection, and how much more of it may be read.
 #[derive(Debug)]
-#[allow(deprecated, reason = "see above")]
+#[expect(deprecated, reason = "see above")]
 pub(super) struct Measured {
     stream: Compat<AsyncNetworkStream>,
     left: usize,
@@ -38,13 +38,13 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    #[allow(deprecated, reason = "see above")]
+    #[expect(deprecated, reason = "see above")]
     pub(super) fn new(stream: AsyncNetworkStream) -> Self {
         Self { stream: stream.compat(), left: MAX_BYTES, ahead: None }
     }
 
     /// Wraps a connection in which TLS will begin by STARTTLS.
-    #[allow(deprecated, reason = "see above")]
+    #[expect(deprecated, reason = "see above")]
     pub(super) fn before_tls(stream: AsyncNetworkStream) -> Self {
         Self { ahead: Some(Vec::new()), ..Self::new(stream) }
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-#[allow(deprecated, reason = "see `measured`")]
+#[expect(deprecated, reason = "see `measured`")]
 use lettre::transport::smtp::client::AsyncNetworkStream;
 use lettre::transport::smtp::client::{
     AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters,
@@ -184,7 +184,7 @@ impl Mailer {
         let (limit, name) = (self.timeouts.answer, &self.hello_name);
         let within = Some(limit.min(Timeouts::CONNECTION));
         let connecting = async {
-            #[allow(deprecated, reason = "see `measured`")]
+            #[expect(deprecated, reason = "see `measured`")]
             let stream =
                 AsyncNetworkStream::connect_tokio1(address, within, from_start, None).await?;
             let stream = match self.server.security {

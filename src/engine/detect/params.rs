@@ -157,7 +157,7 @@ pub(crate) fn nearest(written: &str, names: Vec<&str>) -> Option<String> {
 }
 
 #[cfg(test)]
-#[allow(clippy::float_cmp, reason = "exact on purpose")]
+#[expect(clippy::float_cmp, reason = "exact on purpose")]
 mod tests {
     use super::*;
 

@@ -45,7 +45,6 @@ pub struct Log {
     pub bad_times: u64,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 const fn is_none(n: &u64) -> bool {
     *n == 0
 }

@@ -112,7 +112,6 @@ impl Moments {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "sums of 2^53 steps are a billion principals")]
 const fn real(sum: u64) -> f64 {
     sum as f64
 }

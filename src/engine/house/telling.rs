@@ -44,7 +44,6 @@ pub(super) struct Telling {
     pub is_implied: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 pub(super) const fn is_false(is_so: &bool) -> bool {
     !*is_so
 }

@@ -1,5 +1,4 @@
 //! Scenes of a site with many principals.
-#![allow(clippy::float_cmp, reason = "exact on purpose")]
 
 use proptest::prelude::*;
 

@@ -259,7 +259,7 @@ pub(super) fn distinct(bits: u64) -> u32 {
 }
 
 #[cfg(test)]
-#[allow(clippy::float_cmp, reason = "exact on purpose")]
+#[expect(clippy::float_cmp, reason = "exact on purpose")]
 mod tests {
     use super::*;
     use crate::engine::profile::family::Family;

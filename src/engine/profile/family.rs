@@ -387,7 +387,6 @@ impl Hazards {
 }
 
 #[cfg(test)]
-#[allow(clippy::float_cmp, reason = "exact on purpose")]
 mod tests {
     use super::*;
 

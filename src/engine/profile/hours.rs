@@ -82,7 +82,7 @@ impl Hours {
 }
 
 #[cfg(test)]
-#[allow(clippy::float_cmp, reason = "exact on purpose")]
+#[expect(clippy::float_cmp, reason = "exact on purpose")]
 mod tests {
     use super::*;
     use crate::engine::time::{DAY, HOUR};

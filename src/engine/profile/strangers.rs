@@ -73,7 +73,7 @@ fn bit(network: u32) -> u64 {
 }
 
 #[cfg(test)]
-#[allow(clippy::float_cmp, reason = "exact on purpose")]
+#[expect(clippy::float_cmp, reason = "exact on purpose")]
 mod tests {
     use super::*;
 

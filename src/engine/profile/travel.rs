@@ -125,7 +125,7 @@ fn radius_of(radius_km: f32, network: Option<NetworkKind>, params: &Travel) -> f
     if is_mobile { known.max(params.mobile_radius_km) } else { known }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "saturates, and degrees fit")]
+#[expect(clippy::cast_possible_truncation, reason = "saturates, and degrees fit")]
 fn hundredths(degrees: f32) -> i16 {
     libm::round(f64::from(degrees) * 100.0) as i16
 }
@@ -140,7 +140,6 @@ fn cut(city: &str) -> SmolStr {
 }
 
 #[cfg(test)]
-#[allow(clippy::float_cmp, reason = "exact on purpose")]
 mod tests {
     use super::*;
     use crate::engine::geo::NoAtlas;

@@ -46,7 +46,6 @@ pub fn guess<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Guess {
     // `max_by_key` returns the last of equal counts, and the names are sorted from rare to common.
     let best = counts.iter().copied().zip(&names).filter(|(count, _)| *count > 0);
     let (count, name) = best.max_by_key(|(count, _)| *count).unwrap_or((0, &"auto"));
-    #[allow(clippy::cast_precision_loss, reason = "a share for people; lines are few")]
     let share = if seen == 0 { 0.0 } else { count as f64 / seen as f64 };
     Guess { name, lines: seen, rejected, share }
 }

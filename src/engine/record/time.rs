@@ -188,7 +188,7 @@ pub fn epoch_of_float(value: f64) -> Option<Time> {
     if !(0.0..EXACT).contains(&micros) {
         return None;
     }
-    #[allow(
+    #[expect(
         clippy::cast_possible_truncation,
         reason = "the range was checked, the fraction is rounded off"
     )]

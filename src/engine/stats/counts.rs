@@ -49,7 +49,7 @@ pub fn least_count(nats: f64, mu: f64, phi: f64) -> u32 {
 }
 
 #[cfg(test)]
-#[allow(clippy::float_cmp, reason = "exact on purpose")]
+#[expect(clippy::float_cmp, reason = "exact on purpose")]
 mod tests {
     use super::*;
 

@@ -93,7 +93,6 @@ impl Maxima {
 }
 
 #[cfg(test)]
-#[allow(clippy::float_cmp, reason = "exact on purpose")]
 mod tests {
     use super::*;
 

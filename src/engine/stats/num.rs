@@ -32,14 +32,18 @@ impl fmt::Display for Nats {
 
 /// Rounds to the nearest `f32`.
 #[must_use]
-#[allow(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+#[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
 pub const fn narrow(x: f64) -> f32 {
     x as f32
 }
 
 /// Cuts the fraction off; a value that does not fit (NaN, negative, huge) becomes the nearest limit.
 #[must_use]
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating on purpose")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturating on purpose"
+)]
 pub const fn whole(x: f64) -> u32 {
     x as u32
 }

@@ -106,7 +106,7 @@ fn time(value: &Value) -> Option<Timestamp> {
         return Some(Timestamp::from_seconds(seconds));
     }
     let seconds = value.as_f64().filter(|seconds| seconds.is_finite())?;
-    #[allow(
+    #[expect(
         clippy::cast_possible_truncation,
         reason = "`as` saturates, and that is what is wanted"
     )]

@@ -310,7 +310,7 @@ fn address(rest: &str) -> String {
     inner.map(|(address, _)| address.to_owned()).unwrap_or_default()
 }
 
-#[allow(clippy::disallowed_methods, reason = "a test measures how long a mail took")]
+#[expect(clippy::disallowed_methods, reason = "a test measures how long a mail took")]
 fn now() -> Instant {
     Instant::now()
 }

@@ -1,5 +1,4 @@
 //! The pace of a clockwork, of people, of batches, and of lines out of order.
-#![allow(clippy::float_cmp, reason = "exact on purpose")]
 
 use super::*;
 use crate::engine::time::{DAY, SECOND};

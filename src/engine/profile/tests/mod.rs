@@ -1,5 +1,5 @@
 //! Scenes: a principal's life, as a series of usages. `detect` builds its scenes with the same helpers.
-#![allow(clippy::float_cmp, reason = "exact on purpose")]
+#![expect(clippy::float_cmp, reason = "exact on purpose")]
 
 mod people;
 mod rented;

@@ -1,6 +1,6 @@
 //! Tests of the whole parser: tables of lines, the real lines of the recipes, properties.
 
-#![allow(
+#![expect(
     clippy::string_slice,
     clippy::too_many_lines,
     reason = "tables of cases are long, and cut at known places"
