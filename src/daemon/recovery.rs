@@ -1,6 +1,6 @@
 //! Recovery of a lost database: the daemon opens the best replacement, and reports it until a person has seen it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -73,18 +73,20 @@ pub fn told(damage: &Damage, path: &Path) -> String {
         Ruin::Empty => "was empty".to_owned(),
         Ruin::Gone => "was gone".to_owned(),
     };
-    let kept = damage.aside(path);
-    let kept =
-        kept.map_or_else(String::new, |aside| format!(", and is kept as {}", aside.display()));
+    let kept_as = |aside: Option<PathBuf>| {
+        aside.map_or_else(String::new, |aside| format!(", and is kept as {}", aside.display()))
+    };
     let became = match damage.outcome {
         Outcome::Restored(made) => format!(
             "it was replaced by its backup of {made}; logs are read again from where they were then, and whatever \
              was registered, muted or acknowledged since then must be entered again"
         ),
         Outcome::Anew | Outcome::Open => format!("there was no backup, so {ANEW}"),
-        Outcome::AnewForBadBackup => format!("its backup is damaged too, so {ANEW}"),
+        Outcome::AnewForBadBackup => {
+            format!("its backup was damaged too{}, so {ANEW}", kept_as(damage.aside_backup(path)))
+        }
     };
-    format!("the database {} {was}{kept}: {became}", path.display())
+    format!("the database {} {was}{}: {became}", path.display(), kept_as(damage.aside(path)))
 }
 
 /// The consequences of having no backup.

@@ -11,6 +11,7 @@
 //! tokenwatch.db.damage            the note: what was found, and what was done about it
 //! tokenwatch.db.damaged-SECONDS   what was set aside, with -wal, -shm and -journal; the database itself is moved last
 //! tokenwatch.db.restoring         a copy of the backup in progress
+//! tokenwatch.db.backup.damaged-SECONDS   a backup that was found damaged when it was needed
 //! ```
 
 use std::fs::{self, File, OpenOptions};
@@ -89,6 +90,13 @@ impl Damage {
     pub fn aside(&self, path: &Path) -> Option<PathBuf> {
         let aside = aside_of(path, self.time);
         (self.found == Ruin::Damaged && aside.exists()).then_some(aside)
+    }
+
+    /// Returns the path of the backup that was found damaged too, if it still exists.
+    #[must_use]
+    pub fn aside_backup(&self, path: &Path) -> Option<PathBuf> {
+        let aside = aside_of(&backup_of(path), self.time);
+        aside.exists().then_some(aside)
     }
 
     /// Returns `None` for a note that is unreadable, perhaps written by a later release.
@@ -247,14 +255,18 @@ fn replace(path: &Path, mut damage: Damage) -> Result<Damage, StoreError> {
     }
     damage.outcome = match backed_up(path) {
         Some(made) if is_restored => Outcome::Restored(made),
-        _ => restore(path)?,
+        Some(made) => restore(path, made, &damage)?,
+        // It was moved before this opening was interrupted.
+        None if damage.aside_backup(path).is_some() => Outcome::AnewForBadBackup,
+        None => Outcome::Anew,
     };
     damage.write(path)?;
     Ok(damage)
 }
 
-fn restore(path: &Path) -> Result<Outcome, StoreError> {
-    let Some(made) = backed_up(path) else { return Ok(Outcome::Anew) };
+/// Puts the backup in the place of the database. One that is damaged too is moved out of the way: it no longer counts as
+/// a backup, so a new one is soon due.
+fn restore(path: &Path, made: Timestamp, damage: &Damage) -> Result<Outcome, StoreError> {
     let draft = beside(path, ".restoring");
     let fault = |doing| move |source| StoreError::file(path, doing, source);
     let copy = || {
@@ -271,6 +283,7 @@ fn restore(path: &Path) -> Result<Outcome, StoreError> {
         Err(StoreError::Corrupt { .. } | StoreError::Absent { .. }) => {
             read_through(&draft)?;
             remove(&draft)?;
+            set_aside(&backup_of(path), damage.time)?;
             return Ok(Outcome::AnewForBadBackup);
         }
         Err(error) => return Err(error),

@@ -1,6 +1,9 @@
 //! Tests of opening what may be damaged: what replaces it, what is kept of it, and that a kill at any step is repaired.
 
+use std::time::SystemTime;
+
 use super::*;
+use crate::engine::time::HOUR;
 use crate::store::sample::{NOON, commit_of, state};
 
 /// A database of 200 tokens, and its backup with 100 of them.
@@ -94,11 +97,46 @@ fn without_a_whole_backup_a_new_one_begins_and_says_so() {
     damage(&backup_of(&path), 8192);
     assert_eq!(tokens(&path), (0, Some(Outcome::AnewForBadBackup)));
     fs::remove_file(&path).unwrap();
-    fs::remove_file(backup_of(&path)).unwrap();
+    fs::remove_file(aside_of(&backup_of(&path), NOON)).unwrap();
     assert_eq!(tokens(&path), (0, Some(Outcome::Anew)));
     fs::remove_file(&path).unwrap();
     let (_, first) = open(&path, Start::First, NOON).unwrap();
     assert_eq!(first, None, "a first start is no loss");
+}
+
+#[test]
+fn a_damaged_backup_went_on_counting_as_the_backup_for_a_day() {
+    let (_directory, path) = lived();
+    damage(&path, 0);
+    damage(&backup_of(&path), 8192);
+    let damaged = fs::read(backup_of(&path)).unwrap();
+    let (mut store, lost) = open(&path, Start::Later, NOON).unwrap();
+    let aside = lost.unwrap().aside_backup(&path).unwrap();
+    assert_eq!(aside, beside(&path, &format!(".backup.damaged-{}", NOON.seconds())));
+    assert_eq!(fs::read(aside).unwrap(), damaged);
+    assert_eq!(backed_up(&path), None);
+    store.commit(&commit_of(&[1]), NOON).unwrap();
+    let made = fs::metadata(&path).unwrap().modified().unwrap();
+    let since = made.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let made = Timestamp::from_seconds(i64::try_from(since).unwrap());
+    assert!(!store.is_backup_due(made.plus(HOUR / 2)).unwrap());
+    assert!(store.is_backup_due(made.plus(2 * HOUR)).unwrap(), "as after a first start");
+}
+
+#[test]
+fn a_damaged_backup_that_was_moved_before_a_kill_is_still_told() {
+    let (_directory, path) = lived();
+    damage(&path, 0);
+    damage(&backup_of(&path), 8192);
+    let found = look(&path, Start::Later, NOON).unwrap().unwrap();
+    found.write(&path).unwrap();
+    set_aside(&path, NOON).unwrap();
+    assert_eq!(
+        restore(&path, NOON, &found).unwrap(),
+        Outcome::AnewForBadBackup,
+        "killed before this is noted"
+    );
+    assert_eq!(tokens(&path), (0, Some(Outcome::AnewForBadBackup)));
 }
 
 #[test]

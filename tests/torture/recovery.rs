@@ -172,6 +172,42 @@ fn without_a_backup_a_lost_database_begins_anew_and_says_so() {
 }
 
 #[test]
+fn a_backup_that_is_damaged_too_is_kept_aside_and_no_longer_counts() {
+    for loss in [Loss::Middle, Loss::Removed] {
+        let mut site = lived();
+        loss.befall(&site);
+        let backup = site.home.path("state/tokenwatch.db.backup");
+        noise(&backup, 2..pages(&backup));
+        let damaged = fs::read(&backup).unwrap();
+        site.append("logs/a.log", 200);
+        let daemon = site.start();
+        site.wait_but_for(400);
+        wait_until("the alert", || alerts(&site).len() == 1);
+        let aside = names(&site, "backup.damaged-");
+        assert_eq!(aside.len(), 1, "{loss:?}: {aside:?}");
+        let aside = aside.first().unwrap();
+        assert_eq!(fs::read(site.home.path("state").join(aside)).unwrap(), damaged);
+        let status = site.home.print(&["status"]);
+        for text in [&alerts(&site)[0], &status] {
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(text.contains("its backup was damaged too, and is kept as"), "{text}");
+            assert!(text.contains(aside.as_str()), "{text}");
+        }
+        assert!(status.contains("no backup yet") && !backup.exists(), "{status}");
+        let status = site.home.json(&["status", "--json"]).remove(0);
+        assert!(status["database"]["backed_up"].is_null(), "{status}");
+        assert!(daemon.terminate().success());
+        // What is no backup is not tried again.
+        let daemon = site.start();
+        assert_eq!((site.n_said("The database was lost."), alerts(&site).len()), (1, 1));
+        assert!(daemon.terminate().success());
+        fs::remove_file(site.home.path("state").join(aside)).unwrap();
+        let status = site.home.print(&["status"]);
+        assert!(status.contains("its backup was damaged too, so everything"), "{status}");
+    }
+}
+
+#[test]
 fn damage_that_is_found_while_running_ends_the_daemon_and_the_next_one_restores() {
     let mut site = lived();
     let daemon = site.start();
