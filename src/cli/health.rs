@@ -12,7 +12,7 @@ use crate::cli::args::Global;
 use crate::cli::lives::{Life, by_log, latest};
 use crate::cli::print::{self, Printer};
 use crate::cli::unseen::Unseen;
-use crate::engine::detect::{Eye, Health, skewed};
+use crate::engine::detect::{Eye, Health, UNREAD, skewed};
 use crate::engine::health::{Log, Roll, path_of, principal};
 use crate::engine::time::{DAY, SECOND, Timestamp};
 use crate::engine::visible;
@@ -20,9 +20,6 @@ use crate::store::{OutboxStats, backup_of};
 
 /// A backup is made daily; a running daemon makes it at most a few hours late.
 const BACKUP_AGE: i64 = 2 * DAY;
-
-/// Why bytes are not read, as far as the database shows.
-const WHY: &str = "either the file cannot be read (see the journal) or lines arrive faster than they are processed";
 
 /// One problem.
 pub(super) struct Trouble {
@@ -42,6 +39,8 @@ impl Trouble {
 /// What is examined, and when.
 pub(super) struct Look<'a> {
     pub lives: &'a [Life<'a>],
+    /// The database, if the daemon waits for it.
+    pub blocked: Option<&'a Path>,
     pub unseen: &'a Unseen,
     pub roll: &'a Roll,
     /// The outbox; `None` without a mail server.
@@ -56,9 +55,9 @@ pub(super) struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Returns all problems, log by log, then those of the parts that logs share.
+    /// Returns all problems: of the database, log by log, then those of the other parts that logs share.
     pub(super) fn troubles(&self) -> Vec<Trouble> {
-        let mut found = Vec::new();
+        let mut found: Vec<_> = self.blocked.map(blocked).into_iter().collect();
         for (path, lives) in &by_log(self.lives) {
             self.look_at_log(path, lives, &mut found);
         }
@@ -102,6 +101,11 @@ impl Look<'_> {
         )
     }
 
+    /// Returns why bytes are not read, as far as that is known.
+    const fn why_unread(&self) -> &'static str {
+        if self.blocked.is_some() { "the daemon waits for the database" } else { UNREAD }
+    }
+
     /// Adds the logs of which nothing was ever read.
     fn look_beside(&self, found: &mut Vec<Trouble>) {
         let is_known =
@@ -119,7 +123,7 @@ impl Look<'_> {
         let late = self.roll.late().map(path_of);
         for path in late.filter(|path| !is_known(path) && !self.unseen.refused.contains_key(*path))
         {
-            add("lag", path, format!("nothing has been read: {WHY}"));
+            add("lag", path, format!("nothing has been read: {}", self.why_unread()));
         }
     }
 
@@ -147,7 +151,8 @@ impl Look<'_> {
         if let Some(fault) = fault.or_else(|| lives.iter().find_map(|life| refusal(life))) {
             add("unreadable", format!("cannot be opened: {fault}"));
         } else if let Some(lag) = lag.filter(|lag| *lag > limit) {
-            add("lag", format!("bytes have not been read for {lag} s: {WHY}"));
+            let why = self.why_unread();
+            add("lag", format!("bytes have not been read for {lag} s: {why}"));
         } else if self.roll.is_late(&name) {
             add("lag", format!("bytes are read more than {limit} s after they were written"));
         }
@@ -204,6 +209,13 @@ pub(super) fn misconfigured(first: &str) -> Trouble {
         "{first}; it is not in effect, and the daemon will not start with it: `tokenwatch check`"
     );
     Trouble { kind: "configuration", about: "configuration".to_owned(), text }
+}
+
+/// Returns the problem of a daemon that waits for its database.
+fn blocked(database: &Path) -> Trouble {
+    let text = "it cannot be used, and nothing is read until it can: its disk is full or fails, or another process \
+        has locked it; the journal names the cause";
+    lost(database, text.to_owned())
 }
 
 /// Returns the problem of a daemon without a database: it begins by creating one.
@@ -314,6 +326,7 @@ mod tests {
             let unseen = Unseen::default();
             told(&Look {
                 lives: &[],
+                blocked: None,
                 unseen: &unseen,
                 roll: &roll,
                 outbox,

@@ -31,7 +31,7 @@ use crate::engine::time::{SECOND, Timestamp};
 use crate::engine::visible;
 use crate::source::journal;
 use crate::store::mend::Damage;
-use crate::store::{Holder, Lock, Role, Start, Stats, StreamStatus, backed_up};
+use crate::store::{Holder, Lock, Role, Standstill, Start, Stats, StreamStatus, backed_up};
 
 /// The score from which a new actor on a token used only from hosting networks is mailed at once.
 type Rented = f64;
@@ -69,8 +69,10 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let lives = lives::look(&state.streams);
     let holder = Lock::holder(&context.site.state);
     let unseen = Unseen::of(&context.site, &lives, &Permit::of(&context.site.state, holder));
+    let database = context.site.database();
     let look = Look {
         lives: &lives,
+        blocked: is_blocked(&context.site, holder).then_some(&*database),
         unseen: &unseen,
         roll: &state.roll,
         outbox: context.site.config.mail.as_ref().map(|_| &state.stats.outbox),
@@ -80,7 +82,6 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
         params: &health,
         now,
     };
-    let database = context.site.database();
     let lost = Damage::last(&database, now);
     let lost = lost.map(|damage| troubles::lost(&database, recovery::told(&damage, &database)));
     let backup = troubles::backup(&database, state.backed_up, state.backup_failed, now);
@@ -118,6 +119,11 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     }
     print_layers(printer, &layers, now)?;
     Ok(code)
+}
+
+/// Returns whether the daemon waits for its database.
+fn is_blocked(site: &Site, holder: Option<Holder>) -> bool {
+    matches!(holder, Some(Holder::Process(pid, Role::Daemon)) if Standstill::is_shown_by(pid, &site.state))
 }
 
 /// Returns the problem of a database that should be there.

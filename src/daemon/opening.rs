@@ -28,7 +28,7 @@ use crate::deliver::render::{Host, UNTIL};
 use crate::engine::geo::Atlas;
 use crate::engine::line::{Position, StreamId};
 use crate::engine::time::Timestamp;
-use crate::store::{Lock, Role, Store, StoreError};
+use crate::store::{Lock, Role, Standstill, Store, StoreError};
 
 /// Waits between attempts: the first, and the longest. Each attempt may copy a backup and check it.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -166,7 +166,9 @@ impl Opening<'_> {
         // Faulty settings are reported as soon as the database can be opened.
         let mailer = mail.and_then(|mail| mailer(mail, self.credentials, Timeouts::PATIENT).ok());
         let mailer = mailer.map(Arc::new);
-        Told { blocked: Blocked::new(spell), mailer, host: self.host.clone(), sending: None }
+        let standstill = Standstill::show(&self.site.state).ok();
+        let (blocked, host) = (Blocked::new(spell), self.host.clone());
+        Told { blocked, mailer, host, sending: None, _standstill: standstill }
     }
 }
 
@@ -177,6 +179,8 @@ struct Told {
     host: Host,
     /// The mail under way, and the spell that it is about. A slow server does not hold up the start.
     sending: Option<(Timestamp, JoinHandle<Result<(), String>>)>,
+    /// Until the start goes on.
+    _standstill: Option<Standstill>,
 }
 
 impl Told {

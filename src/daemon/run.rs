@@ -41,7 +41,7 @@ use crate::source::Waker;
 use crate::source::follow::{Follower, Options, Watch};
 use crate::source::journal::{Journals, UnitWatch, is_journal};
 use crate::source::listing::list;
-use crate::store::{Retention, StoreError};
+use crate::store::{Retention, Standstill, StoreError};
 
 /// What `run` needs besides the site.
 pub struct Setup {
@@ -148,7 +148,8 @@ impl Parts {
         let (chores, chores_out) = sync_channel(8);
         let Cut { stopping, replacement } = cut.clone();
         let spell = Spell::default();
-        let (listener, ready) = Voice::new(output, &orders, &chores, &spell, &stopping)?;
+        let (listener, ready) =
+            Voice::new(output, &orders, &chores, &spell, &site.state, &stopping)?;
         let strains = Strains::new(Arc::clone(&atlas), &site.database(), now());
         let housekeeper = Housekeeper {
             store,
@@ -402,6 +403,9 @@ struct Voice {
     orders: Sender<Order>,
     chores: SyncSender<Chore>,
     spell: Spell,
+    state: PathBuf,
+    /// While the database cannot be used, unless that cannot be shown.
+    standstill: Option<Standstill>,
     stopping: Arc<AtomicBool>,
     /// How often systemd expects a sign of life.
     watchdog: Option<Duration>,
@@ -418,6 +422,7 @@ impl Voice {
         orders: &Sender<Order>,
         chores: &SyncSender<Chore>,
         spell: &Spell,
+        state: &Path,
         stopping: &Arc<AtomicBool>,
     ) -> anyhow::Result<(Self, oneshot::Receiver<()>)> {
         let (tell_ready, ready) = oneshot::channel();
@@ -429,6 +434,8 @@ impl Voice {
             orders: orders.clone(),
             chores: chores.clone(),
             spell: spell.clone(),
+            state: state.to_owned(),
+            standstill: None,
             stopping: Arc::clone(stopping),
             watchdog: watchdog(),
             pinged: Duration::ZERO,
@@ -474,6 +481,7 @@ impl Listener for Voice {
     }
 
     fn blocked(&mut self, why: &StoreError) {
+        self.standstill = Standstill::show(&self.state).ok();
         // Another process on this host holds the lock; nothing is broken.
         if !matches!(why, StoreError::Busy { .. }) {
             self.spell.begin(why.to_string());
@@ -483,6 +491,7 @@ impl Listener for Voice {
     }
 
     fn unblocked(&mut self) {
+        self.standstill = None;
         self.spell.end();
     }
 

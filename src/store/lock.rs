@@ -112,9 +112,7 @@ impl Lock {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(Holder::Nobody),
             file => file.ok()?,
         };
-        let inode = file.metadata().ok()?.ino();
-        let locks = std::fs::read_to_string(LOCKS).ok()?;
-        let pids: Vec<u32> = locks.lines().filter_map(|line| pid_of_flock(line, inode)).collect();
+        let pids = holders(file.metadata().ok()?.ino()).ok()?;
         if pids.is_empty() {
             return Some(Holder::Nobody);
         }
@@ -164,6 +162,12 @@ impl Lock {
         self.file.write_all_at(text.as_bytes(), 0)?;
         self.file.set_len(text.len() as u64)
     }
+}
+
+/// Returns the processes that hold an exclusive flock(2) on an inode, of whatever file system.
+pub(super) fn holders(inode: u64) -> io::Result<Vec<u32>> {
+    let locks = std::fs::read_to_string(LOCKS)?;
+    Ok(locks.lines().filter_map(|line| pid_of_flock(line, inode)).collect())
 }
 
 /// Returns the process that holds an exclusive flock(2) on an inode, if this line of the kernel's list names one (see

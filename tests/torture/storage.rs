@@ -247,6 +247,45 @@ fn a_locked_database_costs_no_memory_and_commands_still_answer() {
     site.prove(daemon);
 }
 
+/// What `status` says while the daemon waits for its database.
+const TAKES_NOTHING: &str =
+    "database: tokenwatch.db: it cannot be used, and nothing is read until it can";
+
+/// Returns how `status --check` ends, and whether it says that the daemon waits for its database.
+fn check(site: &Site) -> (Option<i32>, bool) {
+    let output = site.home.output(&["status", "--check"]);
+    (output.status.code(), String::from_utf8(output.stdout).unwrap().contains(TAKES_NOTHING))
+}
+
+#[test]
+fn status_blamed_the_log_or_the_load_for_a_database_that_takes_nothing() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 10);
+    let daemon = site.start();
+    site.wait();
+    assert_eq!(check(&site), (Some(0), false));
+    let other = Connection::open(site.home.path("state/tokenwatch.db")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    site.append("logs/a.log", 10);
+    wait_until("the lock is told", || site.n_said("The database cannot be used") == 1);
+    assert_eq!(check(&site), (Some(1), true));
+    other.execute_batch("ROLLBACK").unwrap();
+    site.wait();
+    wait_until("status finds nothing", || check(&site) == (Some(0), false));
+    // A kill leaves no trace of it.
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    site.append("logs/a.log", 10);
+    wait_until("the lock is told", || site.n_said("The database cannot be used") == 2);
+    assert_eq!(check(&site), (Some(1), true));
+    daemon.kill();
+    assert_eq!(check(&site), (Some(1), false), "no daemon runs");
+    other.execute_batch("ROLLBACK").unwrap();
+    drop(other);
+    let daemon = site.start();
+    assert_eq!(check(&site), (Some(0), false));
+    site.prove(daemon);
+}
+
 #[test]
 fn whoever_reads_for_long_keeps_no_commit_waiting_and_commands_answer_meanwhile() {
     let mut site = Site::new();
@@ -335,7 +374,7 @@ fn a_full_disk_stops_reading_and_room_resumes_it() {
         let before = site.peak_memory();
         site.append("logs/a.log", 300);
         if round == 1 {
-            site.home.print(&["status"]);
+            assert!(site.home.print(&["status"]).contains(TAKES_NOTHING));
         }
         assert!(site.growth(before) < 4 * 1024);
         fs::remove_file(filler).unwrap();

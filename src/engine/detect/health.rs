@@ -16,6 +16,10 @@ use super::{Detector, Judgement::Log, because, fact, state, usual};
 
 const NAME: &str = "monitor-health";
 
+/// Why bytes of a log are not read, where no more is known than that.
+pub const UNREAD: &str = "either the file cannot be read or the database cannot be used (see the journal), or lines \
+    arrive faster than they are processed";
+
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
     about: "the monitor does not see everything: more than 1 % of a log's lines within ten minutes fit no format, bytes of it were lost before they could be read, it fell silent, nearly all of its principals come from one address, its clock is ahead, or it is read too late; GeoIP data is old, mails are waiting, or the database was lost",
@@ -371,8 +375,7 @@ pub fn strained(strain: &Strain) -> Facts {
         Eye::Lag => {
             let seconds = micros / SECOND;
             let why = if cause.is_empty() {
-                "either the file cannot be read (see the journal) or lines arrive faster than they are processed"
-                    .to_owned()
+                UNREAD.to_owned()
             } else {
                 format!("it cannot be opened: {cause}; let the daemon's user read it")
             };

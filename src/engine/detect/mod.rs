@@ -49,8 +49,8 @@ pub use expired::LEEWAY;
 pub use fleet::shared;
 pub use guessing::{found, guessed};
 pub use health::{
-    Crowd, Eye, Health, Strain, Unheard, crowded, gone, misread, missing, rejected_percent, skewed,
-    strained,
+    Crowd, Eye, Health, Strain, UNREAD, Unheard, crowded, gone, misread, missing, rejected_percent,
+    skewed, strained,
 };
 pub use objects::walked;
 pub(crate) use params::nearest;
