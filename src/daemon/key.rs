@@ -34,6 +34,11 @@ const MAX_FILE: u64 = 8192;
 const MIN_KEY: usize = 16;
 
 impl Site {
+    /// Returns the path of the seal key.
+    pub(super) fn key_path(&self) -> PathBuf {
+        self.state.join(KEY)
+    }
+
     /// Reads the seal key, or creates one with mode 0600, in a directory of mode 0700.
     ///
     /// # Errors
@@ -51,7 +56,7 @@ impl Site {
         } else {
             "remove it, and a new one is created"
         };
-        let path = self.state.join(KEY);
+        let path = self.key_path();
         anyhow::bail!(
             "the seal key {} is too {fault}, expected {MIN_KEY} to {MAX_KEY} bytes: put the right one back, or {remedy}",
             path.display()
@@ -63,7 +68,7 @@ impl Site {
     /// # Errors
     /// It cannot be read, or is too short or too long.
     pub fn key_if_any(&self) -> anyhow::Result<Option<SealKey>> {
-        match fs::symlink_metadata(self.state.join(KEY)) {
+        match fs::symlink_metadata(self.key_path()) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             _ => self.key().map(Some),
         }
@@ -74,7 +79,7 @@ impl Site {
     /// # Errors
     /// It cannot be read or created.
     pub(super) fn key_text(&self) -> anyhow::Result<zeroize::Zeroizing<Vec<u8>>> {
-        let path = self.state.join(KEY);
+        let path = self.key_path();
         let doing = || format!("reading the seal key {}", path.display());
         match fs::File::open(&path) {
             Ok(file) => {
@@ -110,7 +115,7 @@ impl Site {
     /// # Errors
     /// There is no key, or the file system refuses.
     pub fn rekey(&self) -> anyhow::Result<()> {
-        let path = self.state.join(KEY);
+        let path = self.key_path();
         let doing = || format!("replacing the seal key {}", path.display());
         let is_file = fs::symlink_metadata(&path).with_context(doing)?.is_file();
         anyhow::ensure!(

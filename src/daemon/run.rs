@@ -139,7 +139,7 @@ impl Parts {
         let Setup { sources, followed, output, load, credentials, host } = setup;
         let Opened { worker, versions, positions, followed: before, pump, store } = opened;
         warn_of_nothing(&followed.watches);
-        warn_of_access(&site.state);
+        warn_of_access(site);
         let reader = Arc::new(site.reader(sources)?);
         let (follower, journals) = follow(site, followed, positions, before);
         let waker = follower.waker();
@@ -344,16 +344,28 @@ fn warn_of_nothing(watches: &[Watch]) {
     }
 }
 
-/// Warns of a state directory that others may enter.
-fn warn_of_access(state: &Path) {
-    let mode = fs::metadata(state).map_or(0, |found| found.permissions().mode());
-    if mode & 0o077 != 0 {
-        let mode = format!("{:04o}", mode & 0o777);
+/// Warns of a state directory, a database or a key to which others have access.
+fn warn_of_access(site: &Site) {
+    if let Some(mode) = open_mode(&site.state) {
         warn!(
-            path = %state.display(), mode,
+            path = %site.state.display(), mode,
             "Others have access to the state directory, whose mode should be 0700."
         );
     }
+    for path in [site.database(), site.key_path()] {
+        if let Some(mode) = open_mode(&path) {
+            warn!(
+                path = %path.display(), mode,
+                "Others have access to this file, whose mode should be 0600."
+            );
+        }
+    }
+}
+
+/// Returns the mode of a file or directory if it gives others than the owner access.
+fn open_mode(path: &Path) -> Option<String> {
+    let mode = fs::metadata(path).ok()?.permissions().mode();
+    (mode & 0o077 != 0).then(|| format!("{:04o}", mode & 0o777))
 }
 
 fn retention(site: &Site) -> Retention {

@@ -342,6 +342,33 @@ fn a_state_directory_that_others_may_list_was_a_fault_of_which_the_daemon_said_n
 }
 
 #[test]
+fn a_database_and_a_key_that_others_may_read_were_followed_without_a_word() {
+    let home = Home::new(CONFIG);
+    home.append("logs/a.log", combined("/", "-", ""));
+    let said = || home.daemon_log().matches("Others have access to this file").count();
+    let run_once = || {
+        let n_started = || home.daemon_log().matches("Started.").count();
+        let before = n_started();
+        let daemon = home.run(&[]);
+        wait_until("it has started", || n_started() > before);
+        assert!(daemon.terminate().success());
+    };
+    run_once();
+    assert_eq!(said(), 0, "{}", home.daemon_log());
+    for (name, mode) in [("tokenwatch.db", 0o644), ("seal.key", 0o640)] {
+        let path = home.path("state").join(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let before = said();
+        run_once();
+        let log = home.daemon_log();
+        assert_eq!(said(), before + 1, "{log}");
+        let line = log.lines().rfind(|line| line.contains("access to this file")).unwrap();
+        assert!(line.contains(name) && line.contains(&format!("{mode:04o}")), "{line}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+#[test]
 fn check_by_root_called_a_log_readable_that_the_daemon_may_not_open() {
     let home = Home::new("[[source]]\npaths = [\"logs/*.log\"]\n");
     home.append("logs/a.log", combined("/", "-", ""));
