@@ -13,7 +13,7 @@ use rustix::fs::statvfs;
 use crate::engine::time::{DAY, HOUR, Timestamp};
 
 use super::connection::{JOURNAL_BYTES, connect};
-use super::{Reader, Store, StoreError, private};
+use super::{Reader, Store, StoreError, private, setting};
 
 /// How thoroughly a database is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,10 +163,7 @@ impl Reader {
     /// # Errors
     /// Any database error.
     pub fn backup_failed(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read("reading how the backup went", |db| {
-            let sql = "SELECT max(value) FROM setting WHERE name = 'backup_failed'";
-            db.query_row(sql, [], |row| row.get(0))
-        })
+        self.read("reading how the backup went", |db| setting::get(db, setting::BACKUP_FAILED))
     }
 }
 
@@ -176,13 +173,9 @@ impl Store {
     /// # Errors
     /// Any database error.
     pub fn note_backup(&mut self, failed: Option<Timestamp>) -> Result<(), StoreError> {
-        self.write("noting how the backup went", |db| {
-            db.execute("DELETE FROM setting WHERE name = 'backup_failed'", [])?;
-            if let Some(failed) = failed {
-                let sql = "INSERT INTO setting (name, value) VALUES ('backup_failed', ?1)";
-                db.execute(sql, [failed])?;
-            }
-            Ok(())
+        self.write("noting how the backup went", |db| match failed {
+            Some(failed) => setting::put(db, setting::BACKUP_FAILED, failed),
+            None => setting::remove(db, setting::BACKUP_FAILED),
         })
     }
 }

@@ -7,8 +7,8 @@ use crate::engine::alert::{Alert, Incident};
 use crate::engine::commit::{Commit, HouseRow, Notice, SubjectRow};
 use crate::engine::time::{MINUTE, Timestamp};
 
-use super::codec::{count, to_json};
-use super::{Store, StoreError, alerts, digest, ledger, slot, storm, streams};
+use super::codec::to_json;
+use super::{Store, StoreError, alerts, digest, ledger, setting, slot, storm, streams};
 
 /// What a commit added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,25 +42,14 @@ impl Store {
             let alerts = put_alerts(db, &commit.alerts)?;
             let notices = put_notices(db, &commit.notices, last, now)?;
             let usages = commit.streams.iter().map(|update| update.tally.usages).sum();
-            bump(db, "usages", usages)?;
-            bump(db, "refused_unknown", commit.ledger.refused_unknown)?;
+            setting::bump(db, setting::USAGES, usages)?;
+            setting::bump(db, setting::REFUSED_UNKNOWN, commit.ledger.refused_unknown)?;
             if commit.is_past {
                 digest::skip(db, now)?;
             }
             Ok(Committed { alerts, notices, tokens })
         })
     }
-}
-
-/// Adds to one of the program's own counters.
-pub(super) fn bump(db: &Connection, name: &str, by: u64) -> Result<()> {
-    if by == 0 {
-        return Ok(());
-    }
-    let sql = "INSERT INTO setting (name, value) VALUES (?1, ?2)
-        ON CONFLICT (name) DO UPDATE SET value = min(value + excluded.value, 9007199254740991)";
-    db.prepare_cached(sql)?.execute(params![name, count(by)])?;
-    Ok(())
 }
 
 pub(super) fn remember(db: &Connection, subjects: &[SubjectRow]) -> Result<()> {

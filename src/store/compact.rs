@@ -12,14 +12,8 @@ use rustix::fs::{Access, access};
 use super::backup::{directory, expect_room};
 use super::connection::JOURNAL_BYTES;
 use super::forget::empty_log;
-use super::status::setting;
-use super::{Reader, Store, StoreError};
-
-/// Counts how often something was forgotten.
-pub(super) const FORGOTTEN: &str = "forgotten";
-
-/// The value of [`FORGOTTEN`] of which no unused part holds anything any more.
-const COMPACTED: &str = "compacted";
+use super::setting::{self, COMPACTED, FORGOTTEN};
+use super::{Reader, Store, StoreError, codec};
 
 /// The largest database that is rewritten beside a daemon. Its commits wait meanwhile, 1.5 s where 80 MB take 1.8 s
 /// (measured on two busy cores): an end waits 3 s for the last commit, and after 5 s without one people are told that
@@ -29,7 +23,7 @@ const BESIDE_DAEMON: u64 = 64 << 20;
 impl Reader {
     /// Returns how often something was forgotten.
     pub(super) fn n_forgotten(&self) -> Result<u64, StoreError> {
-        self.read("reading how often something was forgotten", |db| setting(db, FORGOTTEN))
+        self.read("reading how often something was forgotten", |db| setting::count(db, FORGOTTEN))
     }
 
     /// Returns whether the daemon has still to forget something once more.
@@ -44,7 +38,7 @@ impl Reader {
     /// Any database error.
     pub fn is_compaction_due(&self) -> Result<bool, StoreError> {
         self.read("looking for something to compact", |db| {
-            let is_due = setting(db, COMPACTED)? < setting(db, FORGOTTEN)?;
+            let is_due = setting::count(db, COMPACTED)? < setting::count(db, FORGOTTEN)?;
             Ok(is_due && !is_forgetting(db)?)
         })
     }
@@ -89,9 +83,7 @@ impl Store {
             return Ok(false);
         }
         self.write("noting that the database was compacted", |db| {
-            let sql = "INSERT INTO setting (name, value) VALUES (?1, ?2)
-                ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-            db.execute(sql, (COMPACTED, super::codec::count(n_forgotten))).map(drop)
+            setting::put(db, COMPACTED, codec::count(n_forgotten))
         })?;
         Ok(true)
     }

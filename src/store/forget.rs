@@ -12,10 +12,9 @@ use crate::engine::reserved::Reserved;
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
-use super::commit::bump;
 use super::recall::token_number;
 use super::registry::{self, Who};
-use super::{Store, StoreError, compact, many, postponed, slot, summary, words};
+use super::{Store, StoreError, many, postponed, setting, slot, summary, words};
 
 /// Deletes the alerts of a principal that is not the alert's own token. Separate from [`DROP_OWN`], since each uses an
 /// index of its own.
@@ -48,8 +47,8 @@ impl Store {
                 many::forget_names(db)?;
                 note(db, who)?;
             }
-            for version in ["registry_version", compact::FORGOTTEN] {
-                bump(db, version, u64::from(n_gone > 0))?;
+            for version in [setting::REGISTRY_VERSION, setting::FORGOTTEN] {
+                setting::bump(db, version, u64::from(n_gone > 0))?;
             }
             Ok(n_gone > 0)
         })
@@ -226,7 +225,7 @@ fn forget_said(db: &Connection, name: &str) -> rusqlite::Result<usize> {
     let sql = "DELETE FROM lifecycle WHERE name = ?1 AND token IS NULL";
     let n_gone = db.prepare_cached(sql)?.execute([name])?;
     let n_mutes = db.prepare_cached("DELETE FROM mute WHERE principal = ?1")?.execute([name])?;
-    bump(db, "mutes_version", u64::from(n_mutes > 0))?;
+    setting::bump(db, setting::MUTES_VERSION, u64::from(n_mutes > 0))?;
     Ok(n_gone + n_mutes + words::forget(db, name)?)
 }
 

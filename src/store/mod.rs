@@ -47,6 +47,7 @@ mod rekey;
 mod reported;
 mod resolve;
 mod schema;
+mod setting;
 mod slot;
 mod standstill;
 mod status;

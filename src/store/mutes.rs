@@ -8,9 +8,7 @@ use crate::engine::time::Timestamp;
 
 use super::alerts::Numbered;
 use super::codec::{get_text, get_u32, legible};
-use super::commit::bump;
-use super::status::setting;
-use super::{Reader, Store, StoreError};
+use super::{Reader, Store, StoreError, setting};
 
 impl Reader {
     /// Returns all mutes, oldest first, including those that have ended: they still explain why old alerts were not
@@ -27,7 +25,9 @@ impl Reader {
     /// # Errors
     /// Any database error.
     pub fn mutes_version(&self) -> Result<u64, StoreError> {
-        self.read("reading the version of the mutes", |db| setting(db, "mutes_version"))
+        self.read("reading the version of the mutes", |db| {
+            setting::count(db, setting::MUTES_VERSION)
+        })
     }
 }
 
@@ -55,7 +55,7 @@ impl Store {
                 ],
             )?;
             let id = db.last_insert_rowid();
-            bump(db, "mutes_version", 1)?;
+            setting::bump(db, setting::MUTES_VERSION, 1)?;
             Ok(id)
         })
     }
@@ -68,7 +68,7 @@ impl Store {
         self.write("unmuting", |db| {
             let sql = "UPDATE mute SET until = ?2 WHERE id = ?1 AND (until IS NULL OR until > ?2)";
             let n_ended = db.execute(sql, params![id, now])?;
-            bump(db, "mutes_version", u64::from(n_ended > 0))?;
+            setting::bump(db, setting::MUTES_VERSION, u64::from(n_ended > 0))?;
             Ok(n_ended > 0)
         })
     }
@@ -89,7 +89,7 @@ pub(super) fn covers(mute: &Mute, Numbered { number, alert, called }: &Numbered)
 pub(super) fn rename(db: &Connection, from: &str, to: &str) -> rusqlite::Result<()> {
     let sql = "UPDATE mute SET principal = ?2 WHERE principal = ?1";
     let n_renamed = db.execute(sql, [from, to])?;
-    bump(db, "mutes_version", u64::from(n_renamed > 0))
+    setting::bump(db, setting::MUTES_VERSION, u64::from(n_renamed > 0))
 }
 
 pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<Mute>> {

@@ -15,7 +15,7 @@ use crate::engine::time::{HOUR, Timestamp};
 use super::codec::{get_text, get_u32};
 use super::error::is_illegible;
 use super::postponed::{self, Answers};
-use super::{Reader, Store, StoreError, left, storm};
+use super::{Reader, Store, StoreError, left, setting, storm};
 
 /// A mail to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,10 +242,7 @@ impl Reader {
     /// # Errors
     /// Any database error.
     pub fn bundled(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read("reading when mails were bundled", |db| {
-            db.prepare_cached("SELECT max(value) FROM setting WHERE name = 'mails_bundled'")?
-                .query_row([], |row| row.get(0))
-        })
+        self.read("reading when mails were bundled", |db| setting::get(db, setting::MAILS_BUNDLED))
     }
 }
 
@@ -275,11 +272,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write("marking mails as sent in a bundle", |db| {
-            db.prepare_cached(
-                "INSERT INTO setting (name, value) VALUES ('mails_bundled', ?1)
-                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            )?
-            .execute([now])?;
+            setting::put(db, setting::MAILS_BUNDLED, now)?;
             for id in ids {
                 storm::leave_rest(db, *id, upto, now)?;
             }

@@ -11,7 +11,7 @@ use crate::engine::time::Timestamp;
 use super::codec::{get_count, get_json, to_json};
 use super::error::is_illegible;
 use super::outbox::{Outgoing, SELECT, outgoing};
-use super::{Reader, Store, StoreError, left};
+use super::{Reader, Store, StoreError, left, setting};
 
 /// What the recipients of a mail answered that at least one of them accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,8 +86,7 @@ impl Reader {
     /// Any database error.
     pub fn bundle_repeated(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read("reading when a bundle was repeated", |db| {
-            db.prepare_cached("SELECT max(value) FROM setting WHERE name = 'bundle_repeated'")?
-                .query_row([], |row| row.get(0))
+            setting::get(db, setting::BUNDLE_REPEATED)
         })
     }
 }
@@ -111,10 +110,10 @@ impl Store {
             db.prepare_cached(sql)?.execute(params![mail.id, answers.refused, accepted])?;
             // A bundle does not count under the cap.
             let sql = "INSERT INTO setting (name, value)
-                 SELECT 'bundle_repeated', ?2 FROM outbox
+                 SELECT ?3, ?2 FROM outbox
                  WHERE id = ?1 AND sent_in < 0 AND ?2 IS NOT NULL
                  ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-            db.prepare_cached(sql)?.execute(params![mail.id, accepted])?;
+            db.prepare_cached(sql)?.execute(params![mail.id, accepted, setting::BUNDLE_REPEATED])?;
             if answers.postponed.is_empty() {
                 left::note_repeated(db, mail.id)?;
             }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use crate::engine::time::Timestamp;
 
 use super::facets;
 use super::forget::{drop_history, drop_profile, stored_principal, sweep_acks};
 use super::registry::is_in_use;
-use super::{Reader, Store, StoreError, digest};
+use super::{Reader, Store, StoreError, digest, setting};
 
 /// How many tokens one call looks at: a few milliseconds of work.
 const TOKENS_A_CALL: i64 = 256;
@@ -60,8 +60,7 @@ impl Reader {
     /// Any database error.
     pub fn pruned(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read("reading when old history was pruned", |db| {
-            let sql = "SELECT max(value) FROM setting WHERE name = 'pruned'";
-            db.query_row(sql, [], |row| row.get(0))
+            setting::get(db, setting::PRUNED)
         })
     }
 }
@@ -106,9 +105,7 @@ fn walk(
     now: Timestamp,
     pruned: &mut Pruned,
 ) -> rusqlite::Result<bool> {
-    let cursor: Option<i64> = db
-        .query_row("SELECT value FROM setting WHERE name = 'prune_cursor'", [], |row| row.get(0))
-        .optional()?;
+    let cursor: Option<i64> = setting::get(db, setting::PRUNE_CURSOR)?;
     let next: Vec<(i64, Timestamp)> = db
         .prepare_cached(
             "SELECT number, last_seen FROM token WHERE number > ?1 ORDER BY number LIMIT ?2",
@@ -126,21 +123,15 @@ fn walk(
         }
     }
     if let Some((number, _)) = next.last() {
-        note(db, "prune_cursor", *number)?;
+        setting::put(db, setting::PRUNE_CURSOR, *number)?;
     }
     Ok(i64::try_from(next.len()).is_ok_and(|n_seen| n_seen < TOKENS_A_CALL))
 }
 
 /// Lets the next walk begin at the first token.
 fn end_walk(db: &Connection, now: Timestamp) -> rusqlite::Result<()> {
-    db.execute("DELETE FROM setting WHERE name = 'prune_cursor'", [])?;
-    note(db, "pruned", now.0)
-}
-
-fn note(db: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO setting (name, value) VALUES (?1, ?2)
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    db.execute(sql, params![name, value]).map(drop)
+    setting::remove(db, setting::PRUNE_CURSOR)?;
+    setting::put(db, setting::PRUNED, now)
 }
 
 fn is_registered(db: &Connection, number: i64) -> rusqlite::Result<bool> {
@@ -197,7 +188,7 @@ fn prune_alerts(db: &Connection, before: Timestamp, pruned: &mut Pruned) -> rusq
     let n_incidents = db.prepare_cached(DROP_INCIDENTS)?.execute(params![before, ROWS_A_CALL])?;
     let n_mutes =
         db.prepare_cached("DELETE FROM mute WHERE until < ?1")?.execute(params![before])?;
-    super::commit::bump(db, "mutes_version", u64::from(n_mutes > 0))?;
+    setting::bump(db, setting::MUTES_VERSION, u64::from(n_mutes > 0))?;
     if n_alerts + n_incidents > 0 {
         sweep_acks(db)?;
     }

@@ -11,10 +11,9 @@ use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
 use super::codec::{get_json, get_text, legible, to_json};
-use super::commit::{bump, remember};
+use super::commit::remember;
 use super::forget::drop_profile;
-use super::status::setting;
-use super::{Reader, Store, StoreError, mutes, recall, slot, words};
+use super::{Reader, Store, StoreError, mutes, recall, setting, slot, words};
 
 /// What a command is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,7 +93,9 @@ impl Reader {
     /// # Errors
     /// Any database error.
     pub fn registry_version(&self) -> Result<u64, StoreError> {
-        self.read("reading the version of the registry", |db| setting(db, "registry_version"))
+        self.read("reading the version of the registry", |db| {
+            setting::count(db, setting::REGISTRY_VERSION)
+        })
     }
 }
 
@@ -136,7 +137,7 @@ impl Store {
                     changed.push(Changed { before, after });
                 }
             }
-            bump(db, "registry_version", u64::from(!changed.is_empty()))?;
+            setting::bump(db, setting::REGISTRY_VERSION, u64::from(!changed.is_empty()))?;
             Ok(changed)
         })
     }
@@ -251,7 +252,7 @@ fn put_all(
     for row in new {
         n_changed += usize::from(put(db, row, note, now)?);
     }
-    bump(db, "registry_version", u64::from(n_changed > 0))?;
+    setting::bump(db, setting::REGISTRY_VERSION, u64::from(n_changed > 0))?;
     Ok(n_changed)
 }
 

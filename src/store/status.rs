@@ -1,6 +1,6 @@
 //! The state of the store: sums for `status`.
 
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, named_params};
 use smol_str::SmolStr;
 
 use crate::engine::alert::Level;
@@ -9,7 +9,7 @@ use crate::engine::time::Timestamp;
 use super::alerts::ALERTS;
 use super::codec::{get_count, get_text};
 use super::digest::UNTOLD;
-use super::{Reader, StoreError};
+use super::{Reader, StoreError, setting};
 
 /// Sums over the whole store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,8 +75,8 @@ impl Reader {
         self.read("summing up", |db| {
             let one = |sql| db.query_row(sql, [], |row| get_count(row, "n"));
             Ok(Stats {
-                usages: setting(db, "usages")?,
-                refused_unknown: setting(db, "refused_unknown")?,
+                usages: setting::count(db, setting::USAGES)?,
+                refused_unknown: setting::count(db, setting::REFUSED_UNKNOWN)?,
                 tokens: one("SELECT count(*) AS n FROM token")?,
                 principals: one("SELECT count(*) AS n FROM profile")?,
                 registered: one("SELECT count(*) AS n FROM registry")?,
@@ -88,15 +88,6 @@ impl Reader {
             })
         })
     }
-}
-
-/// Returns one of the program's own counters.
-pub(super) fn setting(db: &Connection, name: &str) -> rusqlite::Result<u64> {
-    let value = db
-        .prepare_cached("SELECT value FROM setting WHERE name = ?1")?
-        .query_row([name], |row| get_count(row, "value"))
-        .optional()?;
-    Ok(value.unwrap_or_default())
 }
 
 /// Whether a mail that was given up is about an alert that no mail tells, not even a digest that was queued later, and

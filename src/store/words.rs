@@ -5,9 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::engine::word::{Known, Word};
 
 use super::codec::{get_json, get_text, get_u32, legible, to_json};
-use super::commit::bump;
-use super::status::setting;
-use super::{Reader, StoreError};
+use super::{Reader, StoreError, setting};
 
 impl Reader {
     /// Returns all words, in the order in which they were given.
@@ -31,7 +29,9 @@ impl Reader {
     /// # Errors
     /// Any database error.
     pub fn words_version(&self) -> Result<u64, StoreError> {
-        self.read("reading the version of the words", |db| setting(db, "words_version"))
+        self.read("reading the version of the words", |db| {
+            setting::count(db, setting::WORDS_VERSION)
+        })
     }
 }
 
@@ -42,7 +42,7 @@ pub(super) fn keep(db: &Connection, word: &Word, subject: &str) -> rusqlite::Res
         "INSERT INTO word (principal, body) VALUES (?1, ?2)",
         params![word.principal.as_str(), to_json(&word)?],
     )?;
-    bump(db, "words_version", 1)
+    setting::bump(db, setting::WORDS_VERSION, 1)
 }
 
 /// Returns an incident, or that of an alert, as it is now.
@@ -60,12 +60,12 @@ pub(super) fn rename(db: &Connection, from: &str, to: &str) -> rusqlite::Result<
     let sql = "UPDATE word SET principal = ?2, body = json_set(body, '$.principal', ?2)
         WHERE principal = ?1";
     let n_renamed = db.execute(sql, [from, to])?;
-    bump(db, "words_version", u64::from(n_renamed > 0))
+    setting::bump(db, setting::WORDS_VERSION, u64::from(n_renamed > 0))
 }
 
 /// Removes the words of a principal. Returns how many there were.
 pub(super) fn forget(db: &Connection, principal: &str) -> rusqlite::Result<usize> {
     let n_gone = db.execute("DELETE FROM word WHERE principal = ?1", [principal])?;
-    bump(db, "words_version", u64::from(n_gone > 0))?;
+    setting::bump(db, setting::WORDS_VERSION, u64::from(n_gone > 0))?;
     Ok(n_gone)
 }
