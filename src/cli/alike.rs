@@ -75,7 +75,7 @@ pub(super) fn source_name(reader: &Reader, text: &str) -> anyhow::Result<SmolStr
 }
 
 /// Returns whether an alert is about a principal.
-fn is_told(reader: &Reader, name: &SmolStr) -> anyhow::Result<bool> {
+pub(super) fn is_told(reader: &Reader, name: &SmolStr) -> anyhow::Result<bool> {
     let principal = Some(name.clone());
     let filter = AlertFilter { principal, limit: Some(1), ..AlertFilter::default() };
     Ok(!reader.alerts(&filter)?.is_empty())

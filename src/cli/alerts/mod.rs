@@ -115,9 +115,7 @@ fn refuse_slips(
 
 /// Refuses the name of a principal that does not exist, unless an alert has it.
 fn refuse_stranger(reader: &Reader, name: &SmolStr, now: Timestamp) -> anyhow::Result<()> {
-    let principal = Some(name.clone());
-    let any = AlertFilter { principal, limit: Some(1), ..AlertFilter::default() };
-    if reader.alerts(&any)?.is_empty() {
+    if !alike::is_told(reader, name)? {
         state::principal(reader, name, now)?;
     }
     Ok(())

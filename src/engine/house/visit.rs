@@ -9,7 +9,7 @@ use super::sources::Guessing;
 use crate::engine::profile::Placed;
 use crate::engine::stats::key;
 use crate::engine::time::SECOND;
-use crate::engine::usage::{Carrier, Identity, Usage};
+use crate::engine::usage::{Identity, Usage};
 
 /// A use of a token as it is counted: from where, by whom, when.
 #[derive(Clone, Copy, Debug)]
@@ -105,5 +105,5 @@ fn is_try(usage: &Usage) -> bool {
     let is_over = usage.claims.expires_at.is_some_and(|end| end <= usage.time);
     let is_late = matches!(usage.identity, Some(Identity::Jwt { .. })) && is_over;
     let is_turned_away = matches!(usage.status, Some(400..=499));
-    is_turned_away && !matches!(usage.carrier, Carrier::Referer(_)) && !is_late
+    is_turned_away && usage.is_used() && !is_late
 }

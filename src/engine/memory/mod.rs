@@ -31,7 +31,7 @@ use crate::engine::profile::{CodecError, Profile};
 use crate::engine::registry::Registry;
 use crate::engine::secret::TokenId;
 use crate::engine::time::{SECOND, Timestamp};
-use crate::engine::usage::{Carrier, NO_ANSWER, Usage};
+use crate::engine::usage::{NO_ANSWER, Usage};
 
 /// What is remembered about one principal.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -300,7 +300,7 @@ impl Memory {
     /// Adds a usage to the history of its token. A token exposed in a Referer was not used by the request, so this
     /// is no part of its history.
     pub fn record(&mut self, handle: Handle, usage: &Usage, place: &Place) {
-        if matches!(usage.carrier, Carrier::Referer(_)) {
+        if !usage.is_used() {
             return;
         }
         let Some(principal) = self.subjects.principal(handle.0) else { return };
@@ -406,8 +406,7 @@ impl Memory {
 /// rate is checked first. A server error (5xx) shows nothing about the token. A redirect does make it known: many
 /// APIs respond with one.
 pub(super) const fn makes_known(usage: &Usage) -> bool {
-    !matches!(usage.status, Some(NO_ANSWER | 400..=599))
-        && !matches!(usage.carrier, Carrier::Referer(_))
+    !matches!(usage.status, Some(NO_ANSWER | 400..=599)) && usage.is_used()
 }
 
 #[cfg(test)]
