@@ -236,7 +236,8 @@ pub const fn delivery(site: &Site) -> Delivery {
 /// Those of the store.
 pub fn set_apart(store: &mut Store, site: &Site) -> Result<(), StoreError> {
     let at_once = site.policy().at_once.unwrap_or_default();
-    store.queue_digest(&format!("{UNTIL}{}", now()), at_once, now(), now()).map(drop)
+    let now = now();
+    store.queue_digest(&format!("{UNTIL}{now}"), at_once, now).map(drop)
 }
 
 /// Returns whether an error may be temporary: a full disk, or an I/O error. Also for files beside the database (the

@@ -227,7 +227,7 @@ impl Pump {
     fn queue_digest(&mut self, now: Timestamp) -> Result<(), StoreError> {
         if self.digest_of(now) <= now {
             let day = now.to_chrono().date_naive().to_string();
-            self.store.queue_digest(&day, self.rules.at_once, now, now)?;
+            self.store.queue_digest(&day, self.rules.at_once, now)?;
         }
         Ok(())
     }

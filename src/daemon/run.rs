@@ -371,11 +371,11 @@ fn open_mode(path: &Path) -> Option<String> {
 fn retention(site: &Site) -> Retention {
     let kept = &site.config.retention;
     Retention {
-        activity: Some(kept.activity),
-        facets: Some(kept.facets),
-        alerts: Some(kept.alerts),
-        tokens: Some(kept.profiles),
-        mails: Some(kept.alerts),
+        activity: kept.activity,
+        facets: kept.facets,
+        alerts: kept.alerts,
+        tokens: kept.profiles,
+        mails: kept.alerts,
     }
 }
 

@@ -103,7 +103,7 @@ impl Reader {
 impl Store {
     /// Queues the digest of a day, once a day: the alerts that were committed since the previous digest, or that earlier
     /// ones left to mails that did not tell them; and the mutes that ended since. Returns whether it was queued. A day
-    /// without either has no mail.
+    /// without either has no mail. It is due at once.
     ///
     /// # Errors
     /// Any database error.
@@ -111,7 +111,6 @@ impl Store {
         &mut self,
         day: &str,
         at_once: Level,
-        due: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         // Called at every turn for the rest of the day: a write that changes nothing must not make anybody wait.
@@ -143,9 +142,9 @@ impl Store {
             let n_queued = db.execute(
                 "INSERT INTO outbox (message_id, principal, day, after_alert, upto_alert,
                    created, due, state, attempts, error)
-                 VALUES ('digest.' || ?1, '', ?1, ?2, ?3, ?4, ?5, ?6, 0, '')
+                 VALUES ('digest.' || ?1, '', ?1, ?2, ?3, ?4, ?4, ?5, 0, '')
                  ON CONFLICT (message_id) DO NOTHING",
-                params![day, after, upto, now, due, state],
+                params![day, after, upto, now, state],
             )?;
             if n_queued > 0 && !is_due {
                 left::note(db, db.last_insert_rowid())?;
@@ -247,7 +246,7 @@ mod tests {
         };
         // Queues the digest of a day that begins at a time. Returns whether it was queued, and its mutes.
         let digest = |store: &mut Store, day: &str, at| {
-            let is_queued = store.queue_digest(day, Level::High, at, at).unwrap();
+            let is_queued = store.queue_digest(day, Level::High, at).unwrap();
             let mails = store.due(at, 10).unwrap();
             let mail = mails.iter().find(|mail| mail.message_id.ends_with(day));
             let told = mail.map(|mail| store.digest_mutes(mail).unwrap()).unwrap_or_default();
@@ -309,7 +308,7 @@ mod tests {
 
     /// Returns the alerts of a digest of everything; none if there is none.
     fn digest_of_all(store: &mut Store, at_once: Level) -> Vec<SmolStr> {
-        if !store.queue_digest("2026-11-23", at_once, NOON, NOON).unwrap() {
+        if !store.queue_digest("2026-11-23", at_once, NOON).unwrap() {
             return Vec::new();
         }
         let mails = store.due(NOON, 10).unwrap();
@@ -373,7 +372,7 @@ mod tests {
     fn a_digest_that_was_queued_was_asked_for_as_if_it_had_to_be_written() {
         let (_directory, path) = state();
         let mut store = Store::open(&path).unwrap();
-        let mut queue = |day: &str| store.queue_digest(day, Level::High, NOON, NOON);
+        let mut queue = |day: &str| store.queue_digest(day, Level::High, NOON);
         assert!(!queue("2026-11-23").unwrap());
         let other = Connection::open(&path).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -391,7 +390,7 @@ mod tests {
         };
         let commit = Commit { alerts: (0..50).map(one).collect(), ..Commit::default() };
         store.commit(&commit, NOON).unwrap();
-        assert!(store.queue_digest("2026-11-23", Level::High, NOON, NOON).unwrap());
+        assert!(store.queue_digest("2026-11-23", Level::High, NOON).unwrap());
         let mail = store.due(NOON, 1).unwrap().remove(0);
         let told = store.digest_summary(&mail, Level::High, 3).unwrap();
         assert_eq!((told.n_alerts, told.n_incidents), (50, 25), "the totals are exact");
@@ -408,9 +407,8 @@ mod tests {
             let commit = Commit { alerts, ..Commit::default() };
             store.commit(&commit, NOON).unwrap();
         };
-        let queue = |store: &mut Store, day: &str| {
-            store.queue_digest(day, Level::High, NOON, NOON).unwrap()
-        };
+        let queue =
+            |store: &mut Store, day: &str| store.queue_digest(day, Level::High, NOON).unwrap();
         commit(&mut store, &["a", "b"], Level::Medium);
         commit_one(&mut store, "loud", "new-country", Level::High);
         mail(&mut store, "loud", 1);

@@ -125,7 +125,7 @@ mod tests {
     /// Queues the digest of a day; none if there is nothing to tell.
     fn queued(store: &mut Store, day: i64) -> Option<Outgoing> {
         let now = NOON.plus(day * DAY);
-        store.queue_digest(&format!("day-{day}"), Level::High, now, now).unwrap().then(|| {
+        store.queue_digest(&format!("day-{day}"), Level::High, now).unwrap().then(|| {
             let mut mails = store.due(now, 10).unwrap().into_iter();
             mails.rfind(|mail| matches!(mail.about, About::Digest { .. })).unwrap()
         })

@@ -22,19 +22,19 @@ const ROWS_A_CALL: i64 = 1_000;
 const DROP_INCIDENTS: &str = "DELETE FROM incident WHERE id IN (
     SELECT id FROM incident WHERE opened < ?1 AND last < ?1 ORDER BY opened LIMIT ?2)";
 
-/// How long data is kept after it was last seen. `None` keeps it forever.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How long data is kept after it was last seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Hours of a token's activity.
-    pub activity: Option<Duration>,
+    pub activity: Duration,
     /// Addresses, networks, countries, clients and routes of a token.
-    pub facets: Option<Duration>,
+    pub facets: Duration,
     /// Alerts, incidents, their acknowledgements, mutes that have ended.
-    pub alerts: Option<Duration>,
+    pub alerts: Duration,
     /// Tokens that are not registered, and the profiles of principals without any token left.
-    pub tokens: Option<Duration>,
+    pub tokens: Duration,
     /// Mails that were sent or given up.
-    pub mails: Option<Duration>,
+    pub mails: Duration,
 }
 
 /// What one call removed.
@@ -59,9 +59,7 @@ impl Reader {
     /// # Errors
     /// Any database error.
     pub fn pruned(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read("reading when old history was pruned", |db| {
-            setting::get(db, setting::PRUNED)
-        })
+        self.read("reading when old history was pruned", |db| setting::get(db, setting::PRUNED))
     }
 }
 
@@ -91,11 +89,8 @@ impl Store {
 }
 
 /// Returns the time before which data is old.
-fn before(now: Timestamp, kept: Option<Duration>) -> Timestamp {
-    match kept.map(|kept| i64::try_from(kept.as_micros())) {
-        Some(Ok(micros)) => now.plus(-micros),
-        None | Some(Err(_)) => Timestamp(i64::MIN),
-    }
+fn before(now: Timestamp, kept: Duration) -> Timestamp {
+    i64::try_from(kept.as_micros()).map_or(Timestamp(i64::MIN), |micros| now.plus(-micros))
 }
 
 /// Looks at the next tokens after the cursor, and moves it. Returns whether it reached the last one.
@@ -224,7 +219,15 @@ mod tests {
     use crate::store::sample::{NOON, alert, commit_of, id, incident_commit, record, registered};
     use crate::store::{Answers, TokenFilter, Who};
 
-    const WEEK: Option<Duration> = Some(Duration::from_secs(7 * 86_400));
+    const WEEK: Duration = Duration::from_hours(7 * 24);
+
+    const FOREVER: Retention = Retention {
+        activity: Duration::MAX,
+        facets: Duration::MAX,
+        alerts: Duration::MAX,
+        tokens: Duration::MAX,
+        mails: Duration::MAX,
+    };
 
     #[test]
     fn old_hours_and_facets_go_and_new_ones_stay() {
@@ -234,9 +237,9 @@ mod tests {
         record(&mut ledger, id(1), NOON.plus(-7 * DAY), "192.0.2.8");
         record(&mut ledger, id(1), NOON, "192.0.2.7");
         store.commit(&Commit { ledger, ..Commit::default() }, NOON).unwrap();
-        let kept = store.prune(&Retention::default(), NOON).unwrap();
+        let kept = store.prune(&FOREVER, NOON).unwrap();
         assert_eq!(kept, Pruned { is_done: true, ..Pruned::default() });
-        let retention = Retention { activity: WEEK, facets: WEEK, ..Retention::default() };
+        let retention = Retention { activity: WEEK, facets: WEEK, ..FOREVER };
         let pruned = store.prune(&retention, NOON).unwrap();
         assert_eq!(pruned.history, 3, "an hour, an address and a country");
         let history = store.history(&Who::Token(id(1)), None, None, NOON).unwrap();
@@ -251,7 +254,7 @@ mod tests {
         let mut store = Store::in_memory().unwrap();
         store.commit(&commit_of(&[1, 2]), NOON.plus(-30 * DAY)).unwrap();
         store.register(&[registered(Some(2), "")], "", NOON).unwrap();
-        let retention = Retention { tokens: WEEK, ..Retention::default() };
+        let retention = Retention { tokens: WEEK, ..FOREVER };
         assert_eq!(store.prune(&retention, NOON).unwrap().tokens, 0);
         let later = NOON.plus(7 * DAY + 1);
         assert_eq!(store.prune(&retention, later).unwrap().tokens, 1);
@@ -273,7 +276,7 @@ mod tests {
             record(&mut ledger, token, NOON.plus(30 * DAY), "192.0.2.7");
         }
         store.commit(&Commit { ledger, ..Commit::default() }, NOON).unwrap();
-        let retention = Retention { tokens: WEEK, ..Retention::default() };
+        let retention = Retention { tokens: WEEK, ..FOREVER };
         let mut gone = Vec::new();
         loop {
             let pruned = store.prune(&retention, NOON.plus(30 * DAY)).unwrap();
@@ -301,7 +304,7 @@ mod tests {
             INSERT INTO outbox (message_id, principal, created, due, state, attempts, error, sent_at)
             SELECT n, '', ?2, ?2, 'sent', 1, '', ?2 FROM n";
         store.write("queueing", |db| db.execute(sql, params![ROWS_A_CALL + 1, NOON])).unwrap();
-        let retention = Retention { mails: WEEK, ..Retention::default() };
+        let retention = Retention { mails: WEEK, ..FOREVER };
         let now = NOON.plus(8 * DAY);
         let mut pieces = Vec::new();
         while pieces.last().is_none_or(|piece: &Pruned| !piece.is_done) {
@@ -326,7 +329,7 @@ mod tests {
         let mute = |until| Mute { since: NOON, until, ..Mute::default() };
         store.mute(&mute(Some(NOON))).unwrap();
         store.mute(&mute(None)).unwrap();
-        let retention = Retention { alerts: WEEK, mails: WEEK, ..Retention::default() };
+        let retention = Retention { alerts: WEEK, mails: WEEK, ..FOREVER };
         let pruned = store.prune(&retention, NOON.plus(7 * DAY + 1)).unwrap();
         assert_eq!((pruned.alerts, pruned.mails), (2, 0), "a waiting mail stays");
         let stats = store.stats().unwrap();
@@ -341,7 +344,7 @@ mod tests {
         commit.incidents.iter_mut().for_each(|incident| incident.last = NOON.plus(HOUR - 1));
         commit.alerts.push(alert("late", "i", 1, NOON.plus(HOUR - 1)));
         store.commit(&commit, NOON).unwrap();
-        let retention = Retention { alerts: WEEK, ..Retention::default() };
+        let retention = Retention { alerts: WEEK, ..FOREVER };
         let mut left = |now| {
             store.prune(&retention, now).unwrap();
             let stats = store.stats().unwrap();
@@ -359,13 +362,13 @@ mod tests {
         for (day, name) in ["a", "b"].into_iter().enumerate() {
             let alerts = vec![alert(name, "i", 1, NOON)];
             store.commit(&Commit { alerts, ..Commit::default() }, NOON).unwrap();
-            store.queue_digest(&day.to_string(), Level::High, NOON, NOON).unwrap();
+            store.queue_digest(&day.to_string(), Level::High, NOON).unwrap();
         }
         let due: Vec<i64> = store.due(NOON, 10).unwrap().iter().map(|mail| mail.id).collect();
         store.sent_bundled(&due, 0, &Answers::default(), NOON).unwrap();
-        let retention = Retention { mails: WEEK, ..Retention::default() };
+        let retention = Retention { mails: WEEK, ..FOREVER };
         assert_eq!(store.prune(&retention, NOON.plus(8 * DAY)).unwrap().mails, 1);
-        assert!(!store.queue_digest("9", Level::High, NOON, NOON).unwrap());
+        assert!(!store.queue_digest("9", Level::High, NOON).unwrap());
     }
 
     #[test]
@@ -375,10 +378,10 @@ mod tests {
         let mail = store.due(NOON, 1).unwrap().remove(0);
         store.fix(&[&mail], 1).unwrap();
         store.sent(mail.id, &Answers::default(), NOON).unwrap();
-        let retention = Retention { mails: WEEK, ..Retention::default() };
+        let retention = Retention { mails: WEEK, ..FOREVER };
         let now = NOON.plus(8 * DAY);
         assert_eq!(store.prune(&retention, now).unwrap().mails, 0);
-        assert!(!store.queue_digest("1", Level::Critical, now, now).unwrap(), "nothing to tell");
+        assert!(!store.queue_digest("1", Level::Critical, now).unwrap(), "nothing to tell");
         assert_eq!(store.prune(&retention, now).unwrap().mails, 1);
     }
 }

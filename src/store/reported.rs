@@ -173,7 +173,7 @@ mod tests {
             assert_eq!(store.reported(&update).unwrap(), None, "not before it is sent");
             store.sent_bundled(&[mail.id], 0, &Answers::default(), NOON).unwrap();
             assert_eq!(store.reported(&update).unwrap(), expected, "{listed}");
-            let is_for_the_day = store.queue_digest("2026-11-23", Level::High, NOON, NOON).unwrap();
+            let is_for_the_day = store.queue_digest("2026-11-23", Level::High, NOON).unwrap();
             assert_eq!(is_for_the_day, expected.is_none(), "{listed}: it is not urgent");
         }
     }

@@ -295,7 +295,7 @@ mod tests {
             store.commit(&one, NOON).unwrap();
         }
         storm(&mut store, 1500..1600);
-        assert!(store.queue_digest("2026-11-23", Level::Medium, NOON, NOON).unwrap());
+        assert!(store.queue_digest("2026-11-23", Level::Medium, NOON).unwrap());
         let due = store.due(NOON, 5000).unwrap();
         let of_day = due.iter().find(|mail| matches!(mail.about, About::Digest { .. })).unwrap();
         let told = store.digest_summary(of_day, Level::Medium, 10).unwrap();
