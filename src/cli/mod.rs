@@ -57,8 +57,12 @@ use crate::cli::args::{Alerts, Cli, Command, Global, Tokens, When};
 use crate::cli::print::Printer;
 use crate::cli::registry::BadRows;
 use crate::config::{Colour, Config, Fault, Faults};
-use crate::daemon::{self, site::Site};
+use crate::daemon::{
+    self,
+    site::{DATABASE, Site},
+};
 use crate::deliver::render::Host;
+use crate::store::StoreError;
 use crate::telemetry;
 
 /// The state directory of root, and therefore of the system service.
@@ -297,7 +301,8 @@ fn report(error: &anyhow::Error, color: When) {
     writeln!(stderr, "tokenwatch: {}", print::safe(sentence(error))).ok();
 }
 
-/// Returns an error with its causes, each once: an adapter's error may already end with its cause.
+/// Returns an error with its causes, each once: an adapter's error may already end with its cause. Then what helps, if
+/// only commands have to say so.
 fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -307,7 +312,15 @@ fn sentence(error: &anyhow::Error) -> String {
             text = format!("{text}: {cause}");
         }
     }
+    if error.chain().any(is_damage) {
+        text.push_str("; the daemon's next start restores the backup, or starts over without one");
+    }
     text
+}
+
+/// Returns whether an error is that the database itself is damaged, and no copy of it.
+fn is_damage(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Corrupt { path, .. }) if path.ends_with(DATABASE))
 }
 
 #[cfg(test)]
@@ -316,7 +329,6 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::store::StoreError;
 
     #[test]
     fn a_cause_that_an_error_names_is_said_once() {
@@ -327,5 +339,19 @@ mod tests {
             sentence(&error.context("starting")),
             "starting: /s/tokenwatch.db: opening: no room"
         );
+    }
+
+    #[test]
+    fn whoever_finds_the_database_damaged_is_told_what_helps() {
+        let said = |path: &str| {
+            let (path, detail) = (PathBuf::from(path), "no database".to_owned());
+            sentence(&StoreError::Corrupt { path, doing: "opening", detail }.into())
+        };
+        assert_eq!(
+            said("/s/tokenwatch.db"),
+            "/s/tokenwatch.db: opening: the database is damaged: no database; the daemon's next start restores the \
+             backup, or starts over without one"
+        );
+        assert!(!said("/s/tokenwatch.db.backup.partial").contains("next start"));
     }
 }

@@ -27,7 +27,7 @@ use crate::source::journal::{UnitWatch, whole_name};
 use crate::store::{self, Store, backed_up};
 
 /// The name of the database in the state directory.
-const DATABASE: &str = "tokenwatch.db";
+pub const DATABASE: &str = "tokenwatch.db";
 
 /// Approximate memory of the process besides subjects and tokens: the program, the built-in places, buffers, SQLite's
 /// caches, what is judged while a replay commits, and free memory that the allocator keeps.

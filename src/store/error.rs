@@ -33,7 +33,11 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// It was written by a later release.
-    #[error("{}: schema version {found}, this program knows up to {known}; a newer tokenwatch wrote it", path.display())]
+    #[error(
+        "{}: schema version {found}, this program knows up to {known}: a newer tokenwatch wrote it; install that version \
+         again, or use another --state-dir",
+        path.display()
+    )]
     Newer {
         /// The database.
         path: PathBuf,
@@ -53,7 +57,7 @@ pub enum StoreError {
         known: i64,
     },
     /// A database of another program.
-    #[error("{}: a database of another program", path.display())]
+    #[error("{}: a database of another program; move it away, or set `state_dir` to another directory", path.display())]
     Foreign {
         /// The database.
         path: PathBuf,
@@ -65,12 +69,16 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// A file of the database is not the one that was opened.
-    #[error("{}: removed or replaced while it was in use", path.display())]
+    #[error(
+        "{}: removed or replaced while it was in use; start the daemon again, which restores what is gone, and opens \
+         what was put in its place",
+        path.display()
+    )]
     Moved {
         /// The file.
         path: PathBuf,
     },
-    /// The contents of the file are invalid.
+    /// The contents of the file are invalid. What helps is said by commands only: the daemon itself does it.
     #[error("{}: {doing}: the database is damaged: {detail}", path.display())]
     Corrupt {
         /// The database.
@@ -244,6 +252,22 @@ mod tests {
         let error = StoreError::database(Path::new("db"), "opening", error);
         assert_eq!(error.to_string(), format!("db: opening: {said}"));
         assert!(std::error::Error::source(&error).is_none());
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_used_was_named_without_a_way_out() {
+        let path = PathBuf::from("db");
+        let cases = [
+            (
+                StoreError::Newer { path: path.clone(), found: 99, known: 15 },
+                "install that version again",
+            ),
+            (StoreError::Foreign { path: path.clone() }, "move it away"),
+            (StoreError::Moved { path }, "start the daemon again"),
+        ];
+        for (error, remedy) in cases {
+            assert!(error.to_string().contains(&format!("; {remedy}")), "{error}");
+        }
     }
 
     #[test]

@@ -220,6 +220,8 @@ fn damage_that_is_found_while_running_ends_the_daemon_and_the_next_one_restores(
     assert!(names(&site, "suspect").len() == 1, "{}", site.home.daemon_log());
     let output = site.home.output(&["status"]);
     assert_eq!(output.status.code(), Some(70), "commands report, and repair nothing");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the daemon's next start restores the backup"), "{said}");
     assert!(names(&site, "damaged-").is_empty());
     let (daemon, _) = restart(&site);
     site.wait();
