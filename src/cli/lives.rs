@@ -42,9 +42,9 @@ pub(super) fn look(streams: &[StreamStatus]) -> Vec<Life<'_>> {
     streams.iter().map(life).collect()
 }
 
-/// Returns the life of a log that was read last: of several that one commit wrote, the one with which the log's state is.
+/// Returns the life of a log with which the log's state is, or else the one that was read last.
 pub(super) fn latest<'a>(lives: &[&'a Life<'a>]) -> Option<&'a Life<'a>> {
-    lives.iter().copied().max_by_key(|life| (life.stream.updated, !life.stream.health.is_empty()))
+    lives.iter().copied().max_by_key(|life| (!life.stream.health.is_empty(), life.stream.updated))
 }
 
 /// Device and inode.

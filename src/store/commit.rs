@@ -208,7 +208,7 @@ fn put_notices(db: &Connection, notices: &[Notice], last: i64, now: Timestamp) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::line::StreamId;
+    use crate::engine::line::{StreamId, Tally};
     use crate::store::sample::{
         NOON, alert, commit_of, id, incident, incident_commit, position, state, subject,
     };
@@ -245,6 +245,23 @@ mod tests {
         let streams = store.streams().unwrap();
         assert_eq!([&*streams[0].health, &*streams[1].health], ["", r#"{"a":1}"#]);
         assert_eq!(streams[0].tally.lines, 2, "nothing else of it is lost");
+    }
+
+    #[test]
+    fn what_is_only_known_to_be_there_does_not_count_as_read() {
+        let mut store = Store::in_memory().unwrap();
+        store.commit(&commit_of(&[1]), NOON).unwrap();
+        let mut seen = commit_of(&[]);
+        seen.streams[0].tally = Tally::default();
+        seen.streams[0].position.offset = store.positions().unwrap()[0].1.offset;
+        seen.streams[0].position.size += 5;
+        let size = seen.streams[0].position.size;
+        for (gap, updated) in [(0, NOON), (1, NOON.plus(5))] {
+            seen.streams[0].tally.missing.gap = gap;
+            store.commit(&seen, NOON.plus(5)).unwrap();
+            let stream = store.streams().unwrap().remove(0);
+            assert_eq!((stream.position.size, stream.updated), (size, updated), "{gap}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub struct StreamStatus {
     pub position: Position,
     /// What became of its bytes, in total.
     pub tally: Tally,
-    /// When it was last committed.
+    /// When bytes of it were last committed, read or lost.
     pub updated: Timestamp,
     /// How well its log is read, packed by the engine; empty if that was never recorded, or is with a later stream of the
     /// log.
@@ -141,7 +141,9 @@ pub(super) fn add(db: &Connection, updates: &[StreamUpdate], now: Timestamp) -> 
            discarded = min(discarded + excluded.discarded, 9007199254740991),
            gap = min(gap + excluded.gap, 9007199254740991),
            nuls = min(nuls + excluded.nuls, 9007199254740991),
-           updated = excluded.updated, health = excluded.health",
+           updated = CASE WHEN excluded.offset = offset AND excluded.early = early AND excluded.gap = 0
+             THEN updated ELSE excluded.updated END,
+           health = excluded.health",
     )?;
     for StreamUpdate { stream, position, tally, health, .. } in updates {
         put.execute(params![
