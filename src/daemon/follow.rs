@@ -187,7 +187,8 @@ impl<L: Listener> Loop<'_, L> {
             }
             match self.orders.try_recv() {
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
-                    self.follower.tell_held();
+                    let last = self.follower.end();
+                    last.into_iter().try_for_each(|batch| self.take(batch))?;
                     return self.commit(&mut committed);
                 }
                 Ok(Order::Reload(reload)) => {

@@ -237,7 +237,7 @@ impl Follower {
             tail.begins_at_end = listed.read_from == ReadFrom::End;
         }
         if listed.read_from == ReadFrom::Start {
-            self.ready.extend(self.tails.get(at).map(Tail::announce));
+            self.ready.extend(self.tails.get_mut(at).map(Tail::announce));
         } else if let Err(cause) = self.start_at_end(at) {
             self.pause(at, cause);
         }
@@ -283,7 +283,7 @@ impl Follower {
             }
         } else {
             let new = self.admit(Place::Rotated, found, at);
-            self.ready.extend(self.tails.get(new).map(Tail::announce));
+            self.ready.extend(self.tails.get_mut(new).map(Tail::announce));
         }
     }
 

@@ -5,7 +5,8 @@
 //! be committed is kept and retried by the caller. After a restart it continues from the committed positions.
 //!
 //! A stream that begins, takes over from a copy, or starts again after a truncation is announced by a batch without
-//! lines, so that its position is stored before anything depends on it. Consecutive batches without lines must be
+//! lines, so that its position is stored before anything depends on it; so is, once a second, how much is known to have
+//! been written to a file where no other batch has told it. Consecutive batches without lines must be
 //! committed together, with the preceding batch or later: one look found these streams, and a later run searches for
 //! nothing older than what it knows.
 //!
@@ -245,7 +246,7 @@ impl Follower {
             for _ in 0..self.tails.len() {
                 if budget == 0 {
                     self.is_behind = true;
-                    return self.ready.drain(..).collect();
+                    return self.take_ready(now);
                 }
                 self.next = if self.next < self.tails.len() { self.next } else { 0 };
                 let at = self.next;
@@ -257,9 +258,24 @@ impl Follower {
             }
             if !has_moved {
                 self.is_behind = !self.drains.iter().all(Drain::is_paused);
-                return self.ready.drain(..).collect();
+                return self.take_ready(now);
             }
         }
+    }
+
+    fn take_ready(&mut self, now: Duration) -> Vec<Batch> {
+        // Once a second: a busy log would otherwise have one more after each batch.
+        if self.looked == Some(now) {
+            self.tell_ends();
+        }
+        self.ready.drain(..).collect()
+    }
+
+    /// Returns what is still to be announced before the program ends.
+    pub fn end(&mut self) -> Vec<Batch> {
+        self.tell_held();
+        self.tell_ends();
+        self.ready.drain(..).collect()
     }
 
     /// Returns whether the last call of [`Follower::poll`] saw anything that it left unread.

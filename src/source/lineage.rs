@@ -18,7 +18,7 @@ use super::rotation::{self, Identity, Meaning, Seen};
 use super::search::{Head, compare, is_beginning, is_copy};
 use super::sweep::group_above;
 use super::tail::Tail;
-use crate::engine::line::{Loss, Position};
+use crate::engine::line::Position;
 
 /// Returns whether a file is completely unread and has changed since it was first seen.
 fn has_changed_unread(tail: &Tail) -> bool {
@@ -282,16 +282,6 @@ impl Follower {
         })
     }
 
-    /// Reports how many bytes were lost with a file, if any.
-    pub(super) fn tell_gap(&mut self, at: usize, loss: Loss) {
-        let Some(tail) = self.tails.get_mut(at) else { return };
-        if let Some(batch) = tail.gap(loss) {
-            let (path, gap) = (tail.position.path.display(), batch.missing.gap);
-            tracing::warn!(path = %path, bytes = gap, "Lines were removed before they were read.");
-            self.ready.push_back(batch);
-        }
-    }
-
     /// Finds a file whose contents continue where the reading of another one stopped, and arranges that it is read from
     /// there. `written` is when the other one was last written to, as far as known.
     ///
@@ -447,7 +437,7 @@ impl Follower {
     /// Records that the rest of a file is read in another one that has just been announced: a later run continues in
     /// that one, and must not report this one as missing once the other is gone too.
     pub(super) fn set_elsewhere(&mut self, at: usize) {
-        let has_rest = |tail: &&mut Tail| tail.position.size > tail.position.offset;
+        let has_rest = |tail: &&mut Tail| tail.position.size.max(tail.told) > tail.position.offset;
         if let Some(tail) = self.tails.get_mut(at).filter(has_rest) {
             tail.position.size = tail.position.offset;
             self.ready.push_back(tail.announce());

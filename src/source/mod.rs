@@ -23,6 +23,7 @@ mod lag;
 mod lineage;
 pub mod listing;
 mod look;
+mod loss;
 mod marks;
 mod moment;
 mod old;

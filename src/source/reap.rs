@@ -102,7 +102,7 @@ impl Follower {
     }
 
     /// Says, before the program ends, which deleted files may still be written to: no later run can read them.
-    pub fn tell_held(&self) {
+    pub(super) fn tell_held(&self) {
         let is_held = |tail: &&Tail| tail.place == Place::Deleted && tail.file.is_some();
         for tail in self.tails.iter().filter(is_held) {
             let path = tail.resolved.display();

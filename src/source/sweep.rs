@@ -349,7 +349,9 @@ impl Follower {
     /// Handles a file that is nowhere: finds its contents elsewhere, or reports what was lost. If that cannot be
     /// determined yet, it is searched for again in the next sweep.
     fn bury(&mut self, at: usize, siblings: &[Found]) {
-        let Some(written) = self.tails.get(at).map(Tail::written) else { return };
+        let Some(tail) = self.tails.get_mut(at) else { return };
+        tail.position.size = tail.known_end();
+        let written = tail.written();
         let beside = self.find_copy(at, siblings, written);
         let found = if let Ok(None) = beside { self.find_below(at, written) } else { beside };
         let place = match found {

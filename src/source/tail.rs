@@ -10,11 +10,10 @@ use rustix::io::Errno;
 
 use super::cut::{Cut, cut};
 use super::lag::Mark;
+use super::loss::written_of;
 use super::marks::{self, Marks};
 use super::rotation::{self, Evidence, Identity, Meaning, Seen, decide};
-use crate::engine::line::{
-    Batch, Directives, Loss, MAX_LINE, Missing, Position, StreamId, comment,
-};
+use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, StreamId, comment};
 
 /// The size of one read in bytes.
 pub(super) const READ: usize = super::MAX_BATCH;
@@ -67,6 +66,8 @@ pub(super) enum Rest {
 struct Long {
     /// The offset up to which there is no line end.
     scanned: u64,
+    /// The end of what is not NUL before that offset.
+    written: u64,
     marks: Marks,
 }
 
@@ -95,6 +96,8 @@ pub(super) struct Tail {
     /// The offset up to which files of higher rank wait for this one.
     pub(super) backlog: u64,
     pub(super) seen: Seen,
+    /// The size in the position that was last passed on.
+    pub(super) told: u64,
     pub(super) changed_at: Duration,
     /// It is named by a link.
     pub(super) is_link: bool,
@@ -139,6 +142,7 @@ impl Tail {
             is_judged: position.offset > 0
                 || (position.generation > 0 && !has_rotated_name(&resolved)),
             seen: Seen { size: position.size, ..Seen::default() },
+            told: position.size,
             home: resolved.clone(),
             resolved,
             place: Place::Unseen,
@@ -194,6 +198,10 @@ impl Tail {
     pub(super) fn note(&mut self, seen: Seen, now: Duration) {
         if (self.seen.size, self.seen.modified) != (seen.size, seen.modified) {
             self.changed_at = now;
+        }
+        if seen.size < self.seen.size {
+            // It may be cut: then what was seen of it is gone.
+            self.position.size = self.known_end();
         }
         self.seen = seen;
     }
@@ -315,10 +323,11 @@ impl Tail {
             }
             Cut::Nuls(n) => self.pass_nuls(n as u64, scratch, rest),
             Cut::Long => {
-                let mut marks = marks.clone();
-                marks.absorb(fresh.get(..MAX_LINE).unwrap_or_default());
-                let scanned = self.position.offset + MAX_LINE as u64;
-                self.long = Some(Long { scanned, marks });
+                let (from, mut marks) = (self.position.offset, marks.clone());
+                let first = fresh.get(..MAX_LINE).unwrap_or_default();
+                marks.absorb(first);
+                let (scanned, written) = (from + MAX_LINE as u64, from + written_of(first));
+                self.long = Some(Long { scanned, written, marks });
                 self.pass_long(scratch, rest)
             }
             Cut::Partial if rest == Rest::Take && !fresh.is_empty() => {
@@ -326,6 +335,7 @@ impl Tail {
                 Ok(Step::Batch(Box::new(self.hand_on(line))))
             }
             Cut::Partial => {
+                self.position.size = self.position.offset + written_of(fresh);
                 self.set_read();
                 Ok(Step::Idle)
             }
@@ -356,6 +366,7 @@ impl Tail {
                 break;
             }
             if n_read == 0 && rest == Rest::Keep {
+                self.position.size = from;
                 self.set_read();
                 return Ok(Step::Idle);
             }
@@ -385,11 +396,15 @@ impl Tail {
             let end = memchr::memchr(b'\n', fresh).map(|at| at + 1);
             let passed = fresh.get(..end.unwrap_or(fresh.len())).unwrap_or_default();
             long.marks.absorb(passed);
+            if passed.iter().any(|byte| *byte != 0) {
+                long.written = long.scanned + written_of(passed);
+            }
             long.scanned += passed.len() as u64;
             if end.is_some() || (passed.is_empty() && rest == Rest::Take) {
                 return self.take_long(long).map(|batch| Step::Batch(Box::new(batch)));
             }
             if passed.is_empty() {
+                self.position.size = long.written;
                 self.long = Some(long);
                 self.set_read();
                 return Ok(Step::Idle);
@@ -430,24 +445,12 @@ impl Tail {
     }
 
     /// Returns a batch without lines that contains the stream's position.
-    pub(super) fn announce(&self) -> Batch {
+    pub(super) fn announce(&mut self) -> Batch {
         self.tell(self.position.offset, Vec::new(), Missing::default())
     }
 
-    /// Returns the bytes that are known to have been written but cannot be read any more. They are reported once, since
-    /// the position records it; of a damaged file, also that it is not read to its end: it may still be completed.
-    pub(super) fn gap(&mut self, loss: Loss) -> Option<Batch> {
-        let gap = self.position.size.saturating_sub(self.position.offset);
-        self.position.size = self.position.offset;
-        let missing = Missing { gap, ..Missing::default() };
-        let mut batch = self.tell(self.position.offset, Vec::new(), missing);
-        if loss == Loss::Damaged {
-            batch.position.directives.written = !batch.position.directives.written;
-        }
-        (gap > 0).then_some(Batch { loss: Some(loss), ..batch })
-    }
-
-    fn tell(&self, from: u64, bytes: Vec<u8>, missing: Missing) -> Batch {
+    pub(super) fn tell(&mut self, from: u64, bytes: Vec<u8>, missing: Missing) -> Batch {
+        self.told = self.position.size;
         let (stream, source) = (self.stream, self.source.unwrap_or_default());
         let directives = self.position.directives.clone();
         let position = self.position.clone();

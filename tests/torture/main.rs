@@ -23,6 +23,7 @@ mod copies;
 #[allow(dead_code, reason = "shared with the other tests of the program")]
 mod dump;
 mod files;
+mod gaps;
 #[path = "../../src/atlas/sample.rs"]
 #[allow(dead_code, reason = "shared with the atlas")]
 mod geo;

@@ -65,7 +65,8 @@ pub struct Position {
     pub head_length: u32,
     /// Hash of the last `min(offset, 64)` bytes before `offset`.
     pub tail: u64,
-    /// The file's size when it was last looked at.
+    /// The end of what is known to have been written to the file: its size when it was last looked at, without NULs at its
+    /// end once they were seen. What of it is gone before it is read is a gap.
     pub size: u64,
     /// Where reading began. The bytes before it were there before the file was followed, or were read from the file
     /// of which this one is a copy.

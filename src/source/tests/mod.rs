@@ -12,6 +12,7 @@ mod packing;
 mod refused;
 mod replaced;
 mod rotated;
+mod seen;
 mod spoiled;
 mod watched;
 
@@ -103,6 +104,15 @@ impl Bench {
         let mut file = OpenOptions::new().append(true).create(true).open(&path).unwrap();
         file.write_all(text.as_ref()).unwrap();
         self.touch(&path);
+    }
+
+    /// Appends to a file while it cannot be opened: that is seen, and not read.
+    fn write_unread(&mut self, name: &str, text: impl AsRef<[u8]>) {
+        self.restart();
+        refuse_all(Errno::ACCESS);
+        self.write(name, text);
+        self.poll();
+        grant();
     }
 
     fn rename(&self, from: &str, to: &str) {
@@ -222,6 +232,8 @@ thread_local! {
     static TICK: Cell<i64> = const { Cell::new(1) };
     /// The error of opening a compressed file; 0 for none.
     static REFUSAL: Cell<i32> = const { Cell::new(0) };
+    /// Whether no other file can be opened either.
+    static IS_ALL_REFUSED: Cell<bool> = const { Cell::new(false) };
     /// Which reading of an old file from now on fails; 0 for none.
     static FAILURE: Cell<u32> = const { Cell::new(0) };
 }
@@ -233,11 +245,11 @@ pub(super) fn failure() -> io::Result<()> {
     if n_left == 1 { Err(io::Error::from(Errno::IO)) } else { Ok(()) }
 }
 
-/// Fails if compressed files cannot be opened.
+/// Fails if compressed files cannot be opened, or no files at all.
 pub(super) fn refusal(path: &Path) -> io::Result<()> {
     let fault = REFUSAL.get();
-    let is_refused = fault != 0 && path.extension().is_some_and(|ending| ending == "gz");
-    if is_refused { Err(io::Error::from_raw_os_error(fault)) } else { Ok(()) }
+    let is_meant = path.extension().is_some_and(|ending| ending == "gz") || IS_ALL_REFUSED.get();
+    if fault != 0 && is_meant { Err(io::Error::from_raw_os_error(fault)) } else { Ok(()) }
 }
 
 /// Makes opening compressed files fail: `EMFILE`, `EACCES`.
@@ -245,9 +257,16 @@ fn refuse(fault: Errno) {
     REFUSAL.set(fault.raw_os_error());
 }
 
+/// Makes opening any file fail.
+fn refuse_all(fault: Errno) {
+    refuse(fault);
+    IS_ALL_REFUSED.set(true);
+}
+
 /// Makes opening them succeed again.
 fn grant() {
     REFUSAL.set(0);
+    IS_ALL_REFUSED.set(false);
 }
 
 /// Returns a time as recorded by a clock that advances in ticks.
