@@ -71,7 +71,7 @@ impl Follower {
         let Some(tail) = self.tails.get_mut(at) else { return };
         if let Some(batch) = tail.gap(loss) {
             let (path, bytes) = (tail.position.path.display(), batch.missing.gap);
-            warn!(%path, bytes, "Lines were removed before they were read.");
+            warn!(%path, bytes, "{}", sentence(loss));
             self.ready.push_back(batch);
         }
     }
@@ -80,4 +80,13 @@ impl Follower {
 /// Returns the length of bytes without the NULs at their end.
 pub(super) fn written_of(bytes: &[u8]) -> u64 {
     bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
+}
+
+/// Returns what the journal says of lost bytes.
+const fn sentence(loss: Loss) -> &'static str {
+    match loss {
+        Loss::Truncated => "Lines were cut off before they were read.",
+        Loss::Removed => "Lines were removed before they were read.",
+        Loss::Damaged => "The rest of a damaged file cannot be read.",
+    }
 }

@@ -1,13 +1,15 @@
 //! Section a: bytes that the daemon has seen and not taken, and that are gone then.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::wait_until;
+use crate::program::{wait_at_most, wait_until};
 use crate::site::{Site, append, truncate, works};
 
 const TORN: &[u8] = b"192.0.2.7 - - [02/Mar/2026:08:00:00 +0000] \"GET /";
@@ -144,4 +146,33 @@ fn a_log_that_could_not_be_read_and_grew_was_lost_without_a_gap() {
         expect_gap(&site, n_lost, "removed");
         assert!(daemon.terminate().success(), "{}", site.home.daemon_log());
     }
+}
+
+/// How soon a damaged file is given up that does not change: within a minute, and the time to find that out.
+const GIVEN_UP: Duration = Duration::from_mins(3);
+
+#[test]
+fn a_damaged_file_was_said_to_be_removed() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 3);
+    let daemon = site.start();
+    site.wait();
+    daemon.kill();
+    site.append("logs/a.log", 500);
+    site.rename("logs/a.log", "logs/a.log.1");
+    let file = site.home.path("logs/a.log.1");
+    assert!(Command::new("gzip").arg(&file).status().expect("gzip").success());
+    let packed = File::options().write(true).open(site.home.path("logs/a.log.1.gz")).unwrap();
+    packed.set_len(packed.metadata().unwrap().len() / 2).unwrap();
+    site.append("logs/a.log", 2);
+    let daemon = site.start();
+    let said = "The rest of a damaged file cannot be read.";
+    wait_at_most(GIVEN_UP, said, || site.n_said(said) > 0);
+    expect_gap(&site, 1, "damaged");
+    assert_eq!(site.n_said("removed"), 0, "{}", site.home.daemon_log());
+    daemon.kill();
+    let daemon = site.start();
+    expect_gap(&site, 1, "damaged");
+    assert!(daemon.terminate().success(), "{}", site.home.daemon_log());
+    assert_eq!(site.n_said(said), 1, "once");
 }
