@@ -1,5 +1,5 @@
 //! The accounting equation that `status` shows: each committed byte was read, rejected or passed over, or was in the
-//! file before it was followed.
+//! file before it was followed, or was read under another name.
 
 use anstyle::AnsiColor;
 use serde_json::{Value as Json, json};
@@ -14,7 +14,8 @@ use crate::store::StreamStatus;
 pub(super) struct Account<'a> {
     /// The position of the files, plus the bytes lost before they could be read.
     committed: u64,
-    /// The committed bytes before the position where reading began, except those that a replay read later.
+    /// The committed bytes before the position where reading began, except those that a replay read later: they were there
+    /// before the file was followed, or were read from the file of which this one is a copy, plain or compressed.
     left_out: u64,
     tally: Tally,
     /// The files whose bytes do not add up, each with the missing number of bytes.
@@ -74,7 +75,7 @@ impl<'a> Account<'a> {
             (missing.discarded, "discarded"),
             (missing.gap, "lost"),
             (missing.nuls, "NULs"),
-            (self.left_out, "before the start"),
+            (self.left_out, "before the start or read under another name"),
         ];
         let terms = terms.map(|(bytes, name)| format!("{} {name}", print::number(bytes)));
         format!("adds up: {} B committed = {}", print::number(self.committed), terms.join(" + "))

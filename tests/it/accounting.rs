@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::program::{Home, wait_until};
+use crate::program::{CONFIG, Home, wait_until};
 
 const LINE: &str =
     "192.0.2.7 - - [12/Mar/2026:02:13:00 +0000] \"GET /v1 HTTP/1.1\" 200 5 \"-\" \"curl/8.5.0\"\n";
@@ -75,6 +75,25 @@ fn whatever_becomes_of_bytes_they_add_up() {
     let told: Vec<&str> = text.lines().filter(|line| line.starts_with("accounting")).collect();
     assert_eq!(told.len(), 1, "{text}");
     assert!(told[0].contains("adds up: ") && told[0].contains("5 NULs"), "{text}");
+}
+
+#[test]
+fn what_was_read_under_another_name_was_said_to_be_before_the_start() {
+    let home = Home::new(CONFIG);
+    home.append("logs/a.log", LINE.repeat(2));
+    run(&home, 2);
+    home.append("logs/a.log", LINE);
+    fs::copy(home.path("logs/a.log"), home.path("logs/a.log.1")).unwrap();
+    File::options().write(true).open(home.path("logs/a.log")).unwrap().set_len(0).unwrap();
+    home.append("logs/a.log", LINE);
+    run(&home, 4);
+    let bytes = 2 * LINE.len() as u64;
+    let account = account(&home);
+    assert_eq!((&account["holds"], &account["left_out"]), (&true.into(), &bytes.into()));
+    let text = home.print(&["status"]);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = format!("{bytes} before the start or read under another name");
+    assert!(words.contains(&told), "{text}");
 }
 
 #[test]
