@@ -22,4 +22,5 @@ pub mod strain;
 pub mod systemd;
 mod telling;
 mod tries;
+mod voice;
 pub mod worker;

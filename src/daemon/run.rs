@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::thread;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use sd_notify::NotifyState;
@@ -16,23 +15,22 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use crate::atlas::Reloading;
-use crate::clock::{monotonic, monotonic_usec, now};
+use crate::clock::{monotonic_usec, now};
 use crate::config::{Config, Faults, Limits};
 use crate::daemon::backup::Backups;
 use crate::daemon::blocked::{Blocked, Spell};
-use crate::daemon::follow::{Listener, Loop, Order, Reload};
+use crate::daemon::follow::{Loop, Order, Reload};
 use crate::daemon::housekeeper::{Chore, Housekeeper};
 use crate::daemon::lifetime::Lifetime;
 use crate::daemon::opening::{Opened, Opening, delivery, post};
 use crate::daemon::post::{Cut, Replacement};
-use crate::daemon::printing::{Printing, Reading, Sink};
+use crate::daemon::printing::Sink;
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::strain::Strains;
-use crate::daemon::systemd::{Asked, Signals, notify, watchdog};
-use crate::deliver::journal;
-use crate::deliver::render::{Files, Host};
-use crate::engine::alert::Alert;
+use crate::daemon::systemd::{Asked, Signals, notify};
+use crate::daemon::voice::Voice;
+use crate::deliver::render::Host;
 use crate::engine::line::{Position, StreamId};
 use crate::engine::reader::Source;
 use crate::engine::registry::Registry;
@@ -41,7 +39,7 @@ use crate::source::Waker;
 use crate::source::follow::{Follower, Options, Watch};
 use crate::source::journal::{Journals, UnitWatch, is_journal};
 use crate::source::listing::list;
-use crate::store::{Retention, Standstill, StoreError};
+use crate::store::Retention;
 
 /// What `run` needs besides the site.
 pub struct Setup {
@@ -404,112 +402,6 @@ fn not_applied(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[output]", old.output != *output),
     ];
     all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
-}
-
-/// Reports of the loop, and where they go.
-struct Voice {
-    tell_ready: Option<oneshot::Sender<()>>,
-    printing: Option<Printing>,
-    is_journaled: bool,
-    lifetime: Lifetime,
-    orders: Sender<Order>,
-    chores: SyncSender<Chore>,
-    spell: Spell,
-    state: PathBuf,
-    /// While the database cannot be used, unless that cannot be shown.
-    standstill: Option<Standstill>,
-    stopping: Arc<AtomicBool>,
-    /// How often systemd expects a sign of life.
-    watchdog: Option<Duration>,
-    pinged: Duration,
-}
-
-impl Voice {
-    /// Returns the voice, and a receiver that reports when all files were examined once.
-    ///
-    /// # Errors
-    /// The thread that prints cannot be started.
-    fn new(
-        output: Output,
-        orders: &Sender<Order>,
-        chores: &SyncSender<Chore>,
-        spell: &Spell,
-        state: &Path,
-        stopping: &Arc<AtomicBool>,
-    ) -> anyhow::Result<(Self, oneshot::Receiver<()>)> {
-        let (tell_ready, ready) = oneshot::channel();
-        let voice = Self {
-            tell_ready: Some(tell_ready),
-            printing: output.sink.map(Printing::start).transpose()?,
-            is_journaled: output.journal,
-            lifetime: output.lifetime,
-            orders: orders.clone(),
-            chores: chores.clone(),
-            spell: spell.clone(),
-            state: state.to_owned(),
-            standstill: None,
-            stopping: Arc::clone(stopping),
-            watchdog: watchdog(),
-            pinged: Duration::ZERO,
-        };
-        Ok((voice, ready))
-    }
-}
-
-impl Listener for Voice {
-    fn alive(&mut self) {
-        if self.lifetime.is_over() && !self.stopping.swap(true, Ordering::Relaxed) {
-            // The loop is gone once it has ended for another reason.
-            self.orders.send(Order::Stop).ok();
-        }
-        let Some(period) = self.watchdog else { return };
-        let now = monotonic();
-        if now.saturating_sub(self.pinged) >= period / 3 {
-            self.pinged = now;
-            notify(&[NotifyState::Watchdog]);
-        }
-    }
-
-    fn ready(&mut self) {
-        if let Some(tell) = self.tell_ready.take() {
-            // Nobody receives once the program is ending.
-            tell.send(()).ok();
-        }
-    }
-
-    fn told(&mut self, alerts: &[Alert], files: &Files<'_>) {
-        if self.is_journaled {
-            alerts.iter().for_each(journal::record);
-        }
-        let reading = self.printing.as_mut().map(|printing| printing.tell(alerts, files));
-        if reading == Some(Reading::Over) {
-            self.printing = None;
-            if !self.lifetime.is_over() {
-                warn!("Standard output is closed; alerts are no longer printed there.");
-            }
-        }
-        // The queue may be full: then the pump wakes up anyway.
-        self.chores.try_send(Chore::Mail).ok();
-    }
-
-    fn blocked(&mut self, why: &StoreError) {
-        self.standstill = Standstill::show(&self.state).ok();
-        // Another process on this host holds the lock; nothing is broken.
-        if !matches!(why, StoreError::Busy { .. }) {
-            self.spell.begin(why.to_string());
-            // The queue may be full: then the other thread looks at the spell by itself.
-            self.chores.try_send(Chore::Mail).ok();
-        }
-    }
-
-    fn unblocked(&mut self) {
-        self.standstill = None;
-        self.spell.end();
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
 }
 
 #[cfg(test)]
