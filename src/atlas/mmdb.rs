@@ -243,8 +243,9 @@ impl Raw<'_> {
         let is_on_globe = (-90.0..=90.0).contains(&latitude)
             && (-180.0..=180.0).contains(&longitude)
             && (latitude.abs() > f64::EPSILON || longitude.abs() > f64::EPSILON);
-        let radius_km = match radius.filter(|radius| *radius > 0.0 && radius.is_finite()) {
-            Some(radius) => narrow(radius),
+        let radius = radius.map(narrow).filter(|radius| *radius > 0.0 && radius.is_finite());
+        let radius_km = match radius {
+            Some(radius) => radius,
             None if has_city => DEFAULT_RADIUS_KM,
             None => return None,
         };

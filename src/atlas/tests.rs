@@ -198,6 +198,22 @@ fn the_schemas_of_all_vendors_are_read() {
 }
 
 #[test]
+fn a_radius_beyond_all_numbers_was_infinite_and_no_alert_with_it_could_be_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let rome =
+        |radius: &str| json!({"city": "Rome", "lat": "41.9", "lng": "12.5", "radius": radius});
+    let file = bonn().with("11.0.0.0/24", &rome("1e39")).with("11.0.1.0/24", &rome("1e-50"));
+    let atlas = Reloading::open(only_city(file.write(directory.path(), "far.mmdb")));
+    for address in ["11.0.0.1", "11.0.1.1"] {
+        let place = at(&atlas, address);
+        let point = Point { latitude: 41.9, longitude: 12.5, radius_km: 50.0 };
+        assert_eq!(place.point, Some(point), "{address}");
+        let stored = serde_json::to_string(&place).unwrap();
+        assert_eq!(serde_json::from_str::<Place>(&stored).unwrap(), place);
+    }
+}
+
+#[test]
 fn each_field_comes_from_the_first_layer_that_knows() {
     let directory = tempfile::tempdir().unwrap();
     let v4 = MmdbWriter::new(4, "City v4")
