@@ -71,12 +71,28 @@ traffic SEED DIR:
 bench-detection DIR:
     cargo bench --bench detection -- {{DIR}}
 
+# What the compiler adds for libFuzzer: which code an input reaches, and what it is compared with.
+instrumented := "-Cpasses=sancov-module " + \
+    "-Cllvm-args=-sanitizer-coverage-level=4 " + \
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters " + \
+    "-Cllvm-args=-sanitizer-coverage-pc-table " + \
+    "-Cllvm-args=-sanitizer-coverage-trace-compares"
+
 # Fuzzes one parser: fuzz/README.md.
 fuzz TARGET SECONDS="120":
-    mkdir -p fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}}
-    cargo fuzz run --sanitizer none {{TARGET}} fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} tests/formats -- \
-        -dict=fuzz/words.dict -max_total_time={{SECONDS}} -max_len=70000 -timeout=5
+    mkdir -p fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} fuzz/artifacts/{{TARGET}}
+    @just _fuzzer {{TARGET}} fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} tests/formats -dict=fuzz/words.dict \
+        -artifact_prefix=fuzz/artifacts/{{TARGET}}/ -max_total_time={{SECONDS}} -max_len=70000 -timeout=5
 
 # Fuzzes every parser, two minutes each.
 fuzz-all:
-    for target in $(cargo fuzz list); do just fuzz "$target" || exit 1; done
+    for target in fuzz/fuzz_targets/*.rs; do just fuzz "$(basename "$target" .rs)" || exit 1; done
+
+# Shortens an input that fails, for a minute.
+fuzz-shorten TARGET INPUT:
+    @just _fuzzer {{TARGET}} -minimize_crash=1 -max_total_time=60 -artifact_prefix=fuzz/artifacts/{{TARGET}}/ {{INPUT}}
+
+# With `--target`, what runs at compile time is not instrumented: it would lack the fuzzer.
+_fuzzer TARGET *OPTIONS:
+    RUSTFLAGS="{{instrumented}}" cargo run --locked --profile fuzz --target "$(rustc --print host-tuple)" \
+        --manifest-path fuzz/Cargo.toml --bin {{TARGET}} -- {{OPTIONS}}
