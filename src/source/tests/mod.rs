@@ -27,6 +27,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use rustix::io::Errno;
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 use super::follow::{Follower, Options, Place, Watch};
 use crate::engine::line::{Batch, MAX_LINE, Missing, Position, ReadFrom, StreamId};
@@ -267,6 +268,17 @@ fn refuse_all(fault: Errno) {
 fn grant() {
     REFUSAL.set(0);
     IS_ALL_REFUSED.set(false);
+}
+
+/// Runs `act` as somebody whom permissions bind: they do not bind root.
+fn bound(act: impl FnOnce()) {
+    let own = capabilities(None).unwrap();
+    let mut bound = own;
+    bound.effective -= CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+    // Of this thread only.
+    set_capabilities(None, bound).unwrap();
+    act();
+    set_capabilities(None, own).unwrap();
 }
 
 /// Returns a time as recorded by a clock that advances in ticks.
