@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::process::Command;
 
+use crate::files::wait_for_release;
 use crate::site::{CONFIG, Site, append, truncate};
 
 /// Gives a file this name and content at once, as a pull of logs does.
@@ -89,6 +90,31 @@ fn a_pull_that_brings_the_rest_of_a_log_last_loses_nothing() {
     bring(&site, "logs/a.log.1", &[seen.as_slice(), rest.as_bytes()].concat());
     site.wait();
     site.prove(daemon);
+}
+
+#[test]
+fn the_rest_of_a_log_that_comes_later_than_five_seconds_is_read_from_the_next_start_on() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 10);
+    let daemon = site.start();
+    site.wait();
+    let seen = fs::read(site.home.path("logs/a.log")).unwrap();
+    let (rest, new) = (site.lines(5), site.lines(7));
+    bring(&site, "logs/a.log", new.as_bytes());
+    site.wait_but_for(5);
+    // It is let go of after so long.
+    wait_for_release(&site, "(deleted)");
+    bring(&site, "logs/a.log.1", &[seen.as_slice(), rest.as_bytes()].concat());
+    // Other files show that sweeps go by.
+    for n in 0..3 {
+        site.append(format!("logs/b{n}.log"), 1);
+        site.wait_but_for(5);
+    }
+    assert!(daemon.terminate().success());
+    let daemon = site.start();
+    site.wait();
+    site.prove(daemon);
+    assert_eq!(site.sum("gap_bytes"), 0);
 }
 
 #[test]

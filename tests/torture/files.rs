@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, Write};
+use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -10,13 +11,16 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::program::wait_until;
-use crate::site::{CONFIG, Site, append, truncate, works};
+use crate::site::{CONFIG, Site, append, line_of, truncate, works};
 
 /// How soon a change is found that nobody reports: by the next sweep or the one after.
 const SWEPT: Duration = Duration::from_secs(2);
 
+/// How long a deleted file has been silent before it is let go of, and how long that may take on a busy machine.
+const SILENT: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(15);
+
 /// Waits until the daemon has let go of a file.
-fn wait_for_release(site: &Site, name: &str) {
+pub(crate) fn wait_for_release(site: &Site, name: &str) {
     wait_until("the file is let go of", || {
         !site.open_files().iter().any(|path| path.contains(name))
     });
@@ -373,6 +377,43 @@ fn a_forbidden_file_is_told_once_and_read_on_when_it_is_allowed() {
 }
 
 #[test]
+fn a_file_of_before_its_pattern_that_could_not_be_read_begins_at_its_end_unless_another_was_found()
+{
+    if !works("3b", NOBODY[0], &[&NOBODY[1..], &["true"]].concat()) {
+        return;
+    }
+    for is_another_found in [false, true] {
+        let mut site = Site::with(&CONFIG.replace("read_from = \"start\"\n", ""));
+        let n_history: u32 = 5;
+        let history = line_of(0, "-", 200).repeat(n_history as usize);
+        let path = site.home.path("logs/a.log");
+        append(&path, history.as_bytes());
+        if is_another_found {
+            append(&site.home.path("logs/b.log"), history.as_bytes());
+        }
+        site.give_to(65534);
+        let allow = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        allow(0o000);
+        let daemon = site.start_under(&NOBODY);
+        site.wait_for_word("File cannot be read; trying again every second.");
+        wait_until("the pattern is noted", || {
+            let sql = "SELECT count(*) FROM setting WHERE name LIKE 'followed:%'";
+            site.database().query_row(sql, [], |row| row.get(0)) == Ok(1)
+        });
+        if is_another_found {
+            site.append("logs/b.log", 1);
+            site.wait();
+        }
+        daemon.kill();
+        allow(0o644);
+        let daemon = site.start_under(&NOBODY);
+        site.append("logs/a.log", 3);
+        site.wait_with(if is_another_found { u64::from(n_history) } else { 0 });
+        site.prove(daemon);
+    }
+}
+
+#[test]
 fn a_compressed_file_is_read_as_soon_as_it_may_be_read() {
     if !works("23", NOBODY[0], &[&NOBODY[1..], &["true"]].concat()) {
         return;
@@ -453,9 +494,12 @@ fn an_unlinked_file_is_read_while_it_is_held_and_then_let_go_of() {
     writer.write_all(site.lines(5).as_bytes()).unwrap();
     site.wait();
     site.append("logs/a.log", 5);
+    let last = Instant::now();
     writer.write_all(site.lines(5).as_bytes()).unwrap();
     site.wait();
     wait_for_release(&site, "(deleted)");
+    let silent = last.elapsed();
+    assert!(SILENT.contains(&silent), "{silent:?}");
     site.prove(daemon);
 }
 

@@ -87,6 +87,21 @@ fn invented_tokens_that_are_refused_leave_no_row_and_one_alert() {
     assert_eq!(names, ["token-guessing"]);
 }
 
+#[test]
+fn invented_tokens_at_which_the_server_fails_leave_no_row_and_no_alert() {
+    for line in [
+        |serial, token: &str| line_of(serial, token, 500),
+        |serial, token: &str| line_of(serial, token, 503),
+    ] {
+        let (site, peak) = flood(line, 200_000);
+        assert!(peak < flooded(), "{peak} KiB");
+        let one = |sql| site.database().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(one("SELECT count(*) FROM token"), 20);
+        assert_eq!(one("SELECT count(*) FROM profile"), 20);
+        assert_eq!(one("SELECT count(*) FROM alert"), 0);
+    }
+}
+
 /// Writes 26 invented tokens from each of so many addresses, one after another, and that they are refused; returns how
 /// many lines those are.
 fn guess(site: &Site, addresses: impl Iterator<Item = String>, from: u32) -> u64 {

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
 
-use crate::program::{Running, wait_until};
+use crate::program::{Running, wait_at_most, wait_until};
 use crate::site::{CONFIG, Site, expect_kills, is_full, killed_at, sample, works};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -233,6 +233,9 @@ fn damage_that_is_found_while_running_ends_the_daemon_and_the_next_one_restores(
 /// Removes what a daemon has open; returns whether the next one finds its database gone.
 type Removal = fn(&Site) -> bool;
 
+/// How soon a database that is gone ends the daemon on a machine that is busy with other tests.
+const AT_ONCE: Duration = Duration::from_secs(15);
+
 #[test]
 fn a_database_that_was_removed_or_replaced_under_the_daemon_was_written_on_into_nothing() {
     let cases: [Removal; 4] = [
@@ -258,9 +261,10 @@ fn a_database_that_was_removed_or_replaced_under_the_daemon_was_written_on_into_
     ];
     for befall in cases {
         let mut site = lived();
-        let daemon = site.start();
+        let mut daemon = site.start();
         site.wait();
         let is_gone = befall(&site);
+        wait_at_most(AT_ONCE, "the daemon ends", || daemon.has_ended());
         assert_eq!(daemon.wait().code(), Some(70), "{}", site.home.daemon_log());
         assert_eq!(site.n_said("removed or replaced while it was in use"), 1);
         assert_eq!(site.home.output(&["status", "--check"]).status.code(), Some(1));
