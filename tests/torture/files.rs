@@ -313,6 +313,52 @@ fn a_file_beyond_4_gb_is_read_behind_its_hole() {
     site.prove(daemon);
 }
 
+/// Whether the kernel tells the daemon what changes in the directory of the logs: fdinfo of proc(5).
+fn is_told_of_changes(site: &Site) -> bool {
+    let inode = fs::metadata(site.home.path("logs")).unwrap().ino();
+    let mark = format!(" ino:{inode:x} ");
+    let entries = fs::read_dir(format!("/proc/{}/fdinfo", site.pid())).unwrap().flatten();
+    entries
+        .flat_map(|entry| fs::read_to_string(entry.path()))
+        .any(|text| text.lines().any(|line| line.starts_with("inotify ") && line.contains(&mark)))
+}
+
+#[test]
+fn logs_on_nfs_are_swept_and_read_once_over_rotations_and_a_kill() {
+    // For this directory, the kernel's answer is replaced by 0x6969, the number of NFS (statfs(2)).
+    let inject = "inject=statfs:poke_exit=@arg2=6969000000000000";
+    if !works("28", "strace", &["-o", "/dev/null", "-e", inject, "true"]) {
+        return;
+    }
+    let mut site = Site::new();
+    let logs = site.home.path("logs");
+    let trace = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-P", logs.to_str().unwrap()];
+    let trace = [&trace[..], &["-e", inject, "--"]].concat();
+    site.append("logs/a.log", 5);
+    let daemon = site.start();
+    site.wait();
+    assert!(is_told_of_changes(&site), "elsewhere it is");
+    assert!(daemon.terminate().success());
+    let mut daemon = site.start_under(&trace);
+    for n in 1..=4 {
+        site.append("logs/a.log", 3);
+        site.wait_as_promised(SWEPT);
+        assert!(!is_told_of_changes(&site));
+        site.rename("logs/a.log", &format!("logs/a.log.{}", 5 - n));
+        site.append("logs/a.log", 2);
+        site.append(format!("logs/new{n}.log"), 1);
+        if n == 3 {
+            daemon.kill();
+            daemon = site.start_under(&trace);
+        }
+        site.wait();
+    }
+    // Once in each run.
+    assert_eq!(site.n_said("Changes are found by looking once a second: others may write"), 2);
+    assert_eq!(site.n_said("WARN") + site.n_said("ERROR"), 0, "{}", site.home.daemon_log());
+    site.prove(daemon);
+}
+
 #[test]
 fn a_name_that_is_no_utf_8_is_followed_and_rotated() {
     let mut site = Site::new();
