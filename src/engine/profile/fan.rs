@@ -42,6 +42,14 @@ impl Fan {
         self.requests = self.requests.saturating_add(1);
     }
 
+    /// Counts a neighbourhood as usual in all weeks, unless as many as there are in this hour already are: many principals
+    /// took to it at once, as behind a proxy that is new in front of the server, so one of them has not come into many
+    /// hands by it.
+    pub(super) fn accept(&mut self) {
+        let count = u16::try_from(distinct(self.bits)).unwrap_or(u16::MAX);
+        self.weeks = self.weeks.map(|usual| usual.saturating_add(1).min(count).max(usual));
+    }
+
     /// Ends the hour.
     pub(super) fn end_hour(&mut self) {
         let count = u16::try_from(distinct(self.bits)).unwrap_or(u16::MAX);
@@ -149,5 +157,30 @@ mod tests {
         assert_eq!(spread(&Fan { requests: 900, ..fan.clone() }), None);
         assert_eq!(spread(&Fan { before: (9, 900), ..fan.clone() }), None);
         assert_eq!(spread(&Fan { before: (0, 0), ..fan.clone() }), None);
+    }
+
+    #[test]
+    fn what_many_took_to_at_once_was_many_hands_for_each() {
+        // An hour in which so many of the neighbourhoods are a change of many; returns whether it stands out.
+        let hour = |fan: &mut Fan, bits: u64, shared: u32| {
+            (fan.bits, fan.requests) = (bits, bits.count_ones());
+            (0..shared).for_each(|_| fan.accept());
+            let told = fan.spread(distinct(fan.bits), &FanOut::default()).is_some();
+            fan.end_hour();
+            told
+        };
+        let (proxied, sold) = (0xfff, u64::MAX >> 4);
+        let new = Fan { whole_weeks: Fan::OLDEST, weeks: [1; 4], ..Fan::default() };
+        let told = |shared: [u32; 3], bits: u64| {
+            let mut fan = new.clone();
+            shared.map(|shared| hour(&mut fan, bits, shared))
+        };
+        assert_eq!(told([0; 3], proxied), [false, true, true]);
+        assert_eq!(told([12, 0, 0], proxied), [false; 3], "learned at once");
+        assert_eq!(told([1, 1, 1], sold), [false, true, true], "the others are not excused");
+        let mut fan = new.clone();
+        assert_eq!([12, 0].map(|shared| hour(&mut fan, proxied, shared)), [false; 2]);
+        fan.end_day();
+        assert_eq!([0, 0].map(|shared| hour(&mut fan, sold, shared)), [false, true]);
     }
 }

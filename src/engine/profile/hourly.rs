@@ -2,13 +2,13 @@
 //!
 //! Only accepted uses count. The hour and the day are those of the clock, UTC.
 
-use crate::engine::profile::Profile;
 use crate::engine::profile::actor::distinct;
 use crate::engine::profile::fan::{Fan, Spread};
 use crate::engine::profile::load::{Load, Peak};
 use crate::engine::profile::params::Params;
 use crate::engine::profile::signals::{Placed, Signals};
 use crate::engine::profile::volume::{Flood, Volume};
+use crate::engine::profile::{Family, Profile};
 use crate::engine::stats::key;
 use crate::engine::time::{HOUR, Timestamp};
 
@@ -73,6 +73,9 @@ impl Hourly {
     fn count(&mut self, signals: &Signals, seen: &Placed<'_>) {
         self.roll(signals.time.hour());
         self.fan.count(bit_of(signals, seen));
+        if signals.novel.has(Family::Prefix) && signals.explained.has(Family::Prefix) {
+            self.fan.accept();
+        }
         self.volume.count(seen.usage.bytes);
         self.load.count(signals.time.max(Timestamp(self.hour.saturating_mul(HOUR))));
     }
@@ -99,7 +102,7 @@ impl Profile {
             return (None, None, None);
         }
         let hourly = self.hourly.with(signals, seen);
-        let is_new = signals.novel.has(super::Family::Routes);
+        let is_new = signals.novel.has(Family::Routes);
         let answer = is_new.then_some(seen.usage.bytes);
         (
             hourly.fan.spread(distinct(hourly.fan.bits), &params.fan_out),
