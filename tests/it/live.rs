@@ -65,17 +65,22 @@ fn round(seed: u64) {
     let mut random = Random(seed);
     let lines = story(&mut random);
     let home = Home::new(CONFIG);
-    let live = live_run(&home, &mut random, &lines);
+    let mut live = live_run(&home, &mut random, &lines);
+    for part in live.get_mut("house").expect("the house") {
+        // A replay follows nothing.
+        *part = part.replace("\"is_followed\":true", "\"is_followed\":false");
+    }
 
     let quiet = Home::new(CONFIG);
     fs::create_dir_all(quiet.path("state")).expect("state");
     fs::copy(home.path("state/seal.key"), quiet.path("state/seal.key")).expect("key");
-    fs::write(quiet.path("all.log"), lines.concat()).expect("log");
-    quiet.print(&["replay", "--save", "all.log"]);
+    let log = quiet.path("logs/access.log");
+    fs::write(&log, lines.concat()).expect("log");
+    quiet.print(&["replay", "--save", log.to_str().expect("text")]);
     let replay = dump(&quiet.path("state/tokenwatch.db"));
 
     assert!(!replay["alerts"].is_empty(), "the story has alerts");
-    for table in ["tokens", "activity", "facets", "profiles", "incidents", "alerts"] {
+    for table in ["tokens", "activity", "facets", "profiles", "incidents", "alerts", "house"] {
         let pairs = live[table].iter().zip(&replay[table]);
         let first = pairs.into_iter().find(|(live, replay)| live != replay);
         assert!(

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::dump::dump;
+use crate::dump::{dump, without};
 use crate::program::wait_until;
 use crate::site::{
     Site, append, expect_kills, is_full, killed_at, mailing, sample, truncate, works,
@@ -199,6 +199,10 @@ fn run(steps: &[(Step, usize)], key: Option<&Site>, kill: Option<(usize, Back)>)
 fn contents(database: &Path) -> BTreeMap<String, Vec<String>> {
     let mut all = dump(database);
     all.remove("streams");
+    for log in all.get_mut("health").unwrap() {
+        // The latest few, in the order in which they were read.
+        *log = without(log, &["callers"]);
+    }
     all.values_mut().for_each(|rows| rows.sort_unstable());
     all
 }
@@ -367,7 +371,8 @@ fn a_kill_at_any_system_call_of_a_commit_behind_a_rotation_changes_nothing() {
     let [calm, killed] = [state, killed].map(|state| contents(&state.join("tokenwatch.db")));
     assert_eq!(calm["tokens"].len() as u64, site.written() + n_leaks);
     for (table, rows) in &calm {
-        assert!(!rows.is_empty(), "{table}: nothing to compare");
+        // Words come from commands.
+        assert!(!rows.is_empty() || table == "words", "{table}: nothing to compare");
         assert_eq!(&killed[table], rows, "{table}");
     }
 }
