@@ -61,11 +61,13 @@ const fn is_rented(kind: Option<NetworkKind>) -> bool {
     matches!(kind, Some(NetworkKind::Hosting | NetworkKind::Vpn))
 }
 
-/// Returns the discount on a value's evidence if others of the class use it: ln 4 (docs/detection.md, Peers).
+/// Returns the discount on a value's evidence if others of the class use it: ln 4 (docs/detection.md, Peers). That they
+/// rent a machine of a neighbourhood excuses no other machine of it: the next customer of the hoster has that.
 fn discount(class: Class, family: Family, keys: &Keys, peers: &dyn Peers) -> f64 {
     let is_known = |value| peers.known_by(class, value) >= KNOWN_HERE;
+    let is_anybodys = family == Family::Prefix && is_rented(keys.kind.and_then(kind_of));
     let is_shared = Family::COMMON.contains(&family) && keys.value(family).is_some_and(is_known);
-    if is_shared { KNOWN_DISCOUNT } else { 0.0 }
+    if is_shared && !is_anybodys { KNOWN_DISCOUNT } else { 0.0 }
 }
 
 /// Returns the families that a fleet change explains: what many took to at once says nothing about one of them.

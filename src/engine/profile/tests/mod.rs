@@ -78,12 +78,45 @@ pub(crate) fn rented() -> Place {
     place("SG", "Singapore", (1.35, 103.8), 64999, NetworkKind::Hosting)
 }
 
+/// What a site says in a scene: the default priors, and that so many others know whatever a principal brings.
+#[derive(Default)]
+struct Site {
+    alone: Alone,
+    others: u32,
+}
+
+impl Peers for Site {
+    fn priors(&self, class: Class) -> &Priors {
+        self.alone.priors(class)
+    }
+
+    fn known_by(&self, _: Class, _: Value) -> u32 {
+        self.others
+    }
+
+    fn is_shared_change(&self, value: Value, time: Timestamp) -> bool {
+        self.alone.is_shared_change(value, time)
+    }
+
+    fn is_rush(&self, time: Timestamp) -> bool {
+        self.alone.is_rush(time)
+    }
+
+    fn is_fault(&self, route: u32, time: Timestamp) -> bool {
+        self.alone.is_fault(route, time)
+    }
+
+    fn rested(&self, from: Timestamp, until: Timestamp) -> i64 {
+        self.alone.rested(from, until)
+    }
+}
+
 /// A live principal; each usage is followed by encoding and decoding.
 #[derive(Default)]
 pub(crate) struct Life {
     pub(crate) profile: Profile,
     pub(crate) params: Params,
-    peers: Alone,
+    peers: Site,
     /// The threshold set by a mail budget.
     threshold: Option<f64>,
 }

@@ -133,3 +133,19 @@ fn who_uses_nothing_but_rented_machines_is_a_machine_on_the_third_day() {
     assert_eq!(classes, [Class::Human, Class::Machine]);
     assert_eq!(daily(&berlin(), 12), Class::Human);
 }
+
+#[test]
+fn an_address_beside_those_that_peers_rent_was_as_good_as_theirs() {
+    let mut rents = served(20);
+    let mut at_home = Life::default();
+    at_home.steady(20);
+    let taken_off = |life: &mut Life, place: &Place| {
+        let [alone, shared] = [0, 3].map(|others| {
+            life.peers.others = others;
+            life.compare(&from(1, 20 * DAY), place).evidence.get(Family::Prefix).get()
+        });
+        alone - shared
+    };
+    assert_eq!(taken_off(&mut rents, &frankfurt()), 0.0);
+    assert!((1.3..1.5).contains(&taken_off(&mut at_home, &berlin())), "an office of theirs");
+}
