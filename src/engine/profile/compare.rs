@@ -365,7 +365,7 @@ impl Profile {
             false => (0.5 * rate).min((most - sum).max(0.0)),
         };
         let joined = if sum > 0.0 { sum + beside } else { 0.0 };
-        signals.is_somebody_else = signals.actor.identity() >= params.learning.hold;
+        signals.is_somebody_else = is_somebody_else(&signals.actor, params);
         signals.is_rate_alone = alone > joined;
         signals.score = joined.max(alone);
         signals.rate_share = match signals.is_rate_alone {
@@ -442,9 +442,15 @@ fn is_evidence(hop: &Hop, params: &Params) -> bool {
     hop.km > params.travel.evidence_distance_km && hop.kmh > params.travel.min_speed_kmh
 }
 
+/// Returns whether somebody else is there. Less evidence than that is what the owner brings now and then: another
+/// address of the usual provider.
+pub(super) fn is_somebody_else(evidence: &Evidence, params: &Params) -> bool {
+    evidence.identity() >= params.learning.hold
+}
+
 /// Returns whether a usage is by somebody whose values must not be learned from a refusal.
 pub(super) fn is_stranger(signals: &Signals, params: &Params) -> bool {
-    signals.evidence.identity() >= params.learning.hold || is_somebody_new(signals.novel)
+    is_somebody_else(&signals.evidence, params) || is_somebody_new(signals.novel)
 }
 
 /// Returns whether country, network, neighbourhood or client is new.

@@ -1,7 +1,7 @@
 //! Compares what a principal does, rather than who it is: the hour, new routes, errors, gaps, and how many strangers come.
 
 use crate::engine::profile::actor::distinct;
-use crate::engine::profile::compare::chain;
+use crate::engine::profile::compare::{chain, is_somebody_else};
 use crate::engine::profile::family::{Evidence, Family, Priors};
 use crate::engine::profile::params::Params;
 use crate::engine::profile::peers::Peers;
@@ -80,8 +80,8 @@ impl Profile {
         signals.is_fault = peers.is_fault(route, time);
         if !signals.is_fault {
             let past = self.actors.get(signals.actor_key).map(|actor| actor.evidence_at(time));
-            let is_somebody_new = past.unwrap_or_default().or(&signals.evidence).identity() > 0.0;
-            let nats = if is_somebody_new { nats } else { of_owner };
+            let evidence = past.unwrap_or_default().or(&signals.evidence);
+            let nats = if is_somebody_else(&evidence, params) { nats } else { of_owner };
             signals.errors = counted;
             signals.evidence.raise(Family::Errors, Nats::new(nats));
         }

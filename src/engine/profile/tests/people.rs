@@ -206,3 +206,42 @@ fn three_errors_of_somebody_new_count_in_full() {
     let evidence = (0..3).map(|nth| life.live(&missing(nth), &berlin()).evidence).last().unwrap();
     assert_eq!(evidence.get(Family::Errors).get(), 6.0);
 }
+
+/// Twelve requests a day of a customer to whom the provider gives another address every third day, for three weeks.
+fn customer() -> Life {
+    let mut life = Life::default();
+    let usual = (0..21 * 12).map(|n| {
+        let (day, nth) = (n / 12, n % 12);
+        (Usage { client: at_home(day), ..usage(day * DAY + 7 * HOUR + nth * HOUR) }, berlin())
+    });
+    life.told(usual);
+    life
+}
+
+/// The customer's address: the same on two days of three.
+fn at_home(day: i64) -> Option<IpAddr> {
+    let third = if day % 3 == 0 { day } else { 200 };
+    format!("198.51.{third}.9").parse().ok()
+}
+
+/// An evening with more requests than ever, of a route never used, a few of them in vain.
+fn evening(client: Option<IpAddr>) -> impl Iterator<Item = Usage> {
+    (0..20).map(move |n| Usage {
+        client,
+        route: "/v1/films".into(),
+        status: Some(if n % 6 == 5 { 404 } else { 200 }),
+        ..usage(21 * DAY + 21 * HOUR + n * 10 * SECOND)
+    })
+}
+
+#[test]
+fn a_new_address_made_three_dead_links_a_reason_for_a_mail() {
+    let mut life = customer();
+    let missing = evening(at_home(21)).map(|usage| Usage { status: Some(404), ..usage });
+    let all = missing.take(3).map(|usage| life.live(&usage, &berlin()).evidence);
+    let evidence = all.last().unwrap();
+    let [errors, address] =
+        [Family::Errors, Family::Prefix].map(|family| evidence.get(family).get());
+    assert!(0.0 < address && address < 2.5, "{address}");
+    assert!((errors - 1.8).abs() < 0.1, "as without it: {errors}");
+}
