@@ -66,8 +66,9 @@ fn sentence(change: &Shared, value: &str, minutes: i64) -> String {
              tokens would look the same; for the next {silence} this change alone raises no alert for other tokens"
         ),
         What::Rush => format!(
-            "{value} from {who} principals so far, within {within} min: {names}; draining many accounts would look the \
-             same; for the next {silence} no alert about the rate alone is mailed"
+            "{value} from {who} principals so far, within {within} min: {names}; a launch, or retries of what failed, look \
+             like this, and so does draining many accounts; for the next {silence} the rate of others is no evidence, \
+             unless it is several times their largest ever: the digest has those"
         ),
         What::Fault(_) => format!(
             "requests to {value}, among others, are refused or not found for {who} principals so far, within {within} min: \

@@ -344,13 +344,17 @@ impl Profile {
     }
 
     fn score(&self, signals: &mut Signals, params: &Params, peers: &dyn Peers) {
+        let score = &params.score;
+        let busy = signals.burst.map_or(Busy::More, |burst| burst.busy);
+        signals.is_rushing = busy == Busy::Extremely || rate_now(signals) >= score.notice;
+        let is_rush = signals.burst.is_some() && peers.is_rush(signals.time);
+        if is_rush && busy != Busy::Extremely {
+            signals.burst = None; // what many do at once says nothing about one of them
+        }
         let rate = signals.burst.map_or(0.0, |burst| burst.nats.get());
         let now = rate_now(signals);
         let sum = signals.actor.sum();
-        let score = &params.score;
-        let busy = signals.burst.map_or(Busy::More, |burst| burst.busy);
-        signals.is_rushing = busy == Busy::Extremely || now >= score.notice;
-        let is_extreme = busy == Busy::Extremely && !peers.is_rush(signals.time);
+        let is_extreme = busy == Busy::Extremely && !is_rush;
         let most = match busy {
             Busy::AsBefore => 0.0,
             Busy::Extremely if is_extreme => score.alert,
@@ -361,6 +365,7 @@ impl Profile {
         // Nobody else is there: what the rate adds to hours and routes only says how busy the owner is, so it
         // raises no story above what the rate alone may reach.
         let beside = match signals.actor.identity() > 0.0 {
+            _ if is_rush => 0.0,
             true => 0.5 * rate,
             false => (0.5 * rate).min((most - sum).max(0.0)),
         };

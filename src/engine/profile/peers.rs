@@ -71,8 +71,8 @@ pub trait Peers {
     /// Returns whether many principals took to a value at once shortly before a time: then it says nothing about one.
     fn is_shared_change(&self, value: Value, time: Timestamp) -> bool;
 
-    /// Returns whether many principals became far busier than ever shortly before a time: then it says little that
-    /// one of them is, too.
+    /// Returns whether many principals became far busier than ever shortly before a time: then it says nothing that
+    /// one of them is, too, unless it is several times its busiest ever.
     fn is_rush(&self, time: Timestamp) -> bool;
 
     /// Returns whether many principals met far more refused and missing answers than ever shortly before a time, among

@@ -78,11 +78,13 @@ pub(crate) fn rented() -> Place {
     place("SG", "Singapore", (1.35, 103.8), 64999, NetworkKind::Hosting)
 }
 
-/// What a site says in a scene: the default priors, and that so many others know whatever a principal brings.
+/// What a site says in a scene: the default priors, that so many others know whatever a principal brings, and whether
+/// many are busy.
 #[derive(Default)]
 struct Site {
     alone: Alone,
     others: u32,
+    is_rush: bool,
 }
 
 impl Peers for Site {
@@ -98,8 +100,8 @@ impl Peers for Site {
         self.alone.is_shared_change(value, time)
     }
 
-    fn is_rush(&self, time: Timestamp) -> bool {
-        self.alone.is_rush(time)
+    fn is_rush(&self, _: Timestamp) -> bool {
+        self.is_rush
     }
 
     fn is_fault(&self, route: u32, time: Timestamp) -> bool {

@@ -24,6 +24,40 @@ fn a_restart_with_ten_retries_is_not_mailed_and_a_flood_is() {
     assert_eq!(told_of_burst(5000, 1), [Tier::Notice, Tier::Alert], "never critical alone");
 }
 
+/// Returns the tiers of the score and of the rate that many requests reach while many principals are busy.
+fn told_in_rush(n: i64, seconds: i64) -> (Tier, Tier) {
+    let mut life = Life::default();
+    life.steady(10);
+    life.peers.is_rush = true;
+    let all = (0..n).map(|n| life.live(&usage(10 * DAY + n * seconds * SECOND), &berlin()));
+    all.fold(Default::default(), |(tier, rate), signals| {
+        (tier.max(signals.tier), rate.max(signals.rate_tier))
+    })
+}
+
+#[test]
+fn a_rush_of_many_was_reported_of_each_but_for_the_mail() {
+    assert_eq!(told_in_rush(45, 5), (Tier::None, Tier::None));
+    let (tier, rate) = told_in_rush(300, 2);
+    assert_eq!(tier, Tier::None, "nothing but the rate: rate-spike says so");
+    assert!(rate >= Tier::Notice, "several times its busiest ever");
+}
+
+#[test]
+fn the_rate_during_a_rush_is_no_evidence_against_somebody_new() {
+    let last = |is_rush| {
+        let mut life = Life::default();
+        life.steady(10);
+        life.peers.is_rush = is_rush;
+        let busy = (0..20).map(|n| stolen(10 * DAY + n * 5 * SECOND));
+        busy.map(|usage| life.live(&usage, &berlin())).last().unwrap()
+    };
+    let (calm, rush) = (last(false), last(true));
+    assert_eq!(rush.score, rush.actor.sum(), "who it is counts as always");
+    assert!(rush.score + 1.0 < calm.score, "{} {}", rush.score, calm.score);
+    assert!(rush.is_rushing, "it is one of the many that make a rush");
+}
+
 #[test]
 fn a_burst_of_twenty_times_is_told_and_a_growing_machine_is_not() {
     let mut life = Life::default();
