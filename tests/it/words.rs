@@ -35,15 +35,22 @@ fn say(home: &Home, token: &str, verdict: &str) {
     home.print(&["alerts", "ack", told[0]["alert"].as_str().expect("an id"), verdict]);
 }
 
-/// A running daemon that read of three tokens: they were used at home for twelve days, the first two then from elsewhere.
-fn visited() -> (Home, impl Drop, [String; 3]) {
-    let home = Home::new(CONFIG);
+/// The lines of three tokens: used at home for twelve days, until 26 hours before an hour from now, and the first two then
+/// from elsewhere.
+fn visits(end: i64) -> (String, [String; 3]) {
     let tokens = [1, 2, 3].map(|n| format!("exk_{n:08}0123456789abcdefgh"));
     let own = ("84.150.1.9", "curl/8.5.0");
     let days = (-314..-26).flat_map(|hour| tokens.iter().map(move |token| (token, hour, own)));
     let visits = tokens.iter().take(2).map(|token| (token, -26, STRANGER));
-    let log = days.chain(visits).map(|(token, hour, who)| request(token, hour, who));
-    home.append("logs/access.log", log.collect::<String>());
+    let log = days.chain(visits).map(|(token, hour, who)| request(token, end + hour, who));
+    (log.collect(), tokens)
+}
+
+/// A running daemon that read of them.
+fn visited() -> (Home, impl Drop, [String; 3]) {
+    let home = Home::new(CONFIG);
+    let (log, tokens) = visits(0);
+    home.append("logs/access.log", log);
     let daemon = home.run(&[]);
     wait_for(&home, 2);
     (home, daemon, tokens)
@@ -59,6 +66,28 @@ fn what_is_expected_holds_for_the_next_line_of_a_running_daemon() {
     }
     wait_for(&home, 4);
     assert_eq!([&expected, &other].map(|token| told(&home, token).len()), [1, 2]);
+}
+
+#[test]
+fn a_word_on_old_logs_did_not_hold_for_what_was_read_of_them_next() {
+    let last_year = -400 * 24;
+    let (log, [expected, other, misused]) = visits(last_year);
+    let home = Home::new(CONFIG);
+    let replay = |name: &str, log: &str| {
+        home.append(name, log);
+        home.print(&["replay", "--save", name]);
+    };
+    replay("logs/first.log", &log);
+    say(&home, &expected, "--expected");
+    say(&home, &other, "--confirmed");
+    let (back, same) = ((STRANGER.0, "Go-http-client/1.1"), STRANGER);
+    let next = [(&expected, back), (&other, back), (&misused, same)];
+    let next = next.map(|(token, who)| request(token, last_year, who)).concat();
+    replay("logs/next.log", &next);
+    let tokens = [&expected, &other, &misused];
+    assert_eq!(tokens.map(|token| told(&home, token).len()), [1, 2, 1]);
+    let watched = told(&home, &misused)[0]["facts"]["unusual.watched"].clone();
+    assert!(watched.is_number(), "the month of watching is that of the log");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::slice;
 
 use anyhow::Context as _;
 use serde_json::{Value as Json, json};
@@ -15,15 +16,19 @@ use crate::clock::now;
 use crate::engine::alert::Alert;
 use crate::engine::detect::{Until, client_name, network_name};
 use crate::engine::geo::Prefix;
+use crate::engine::house::House;
+use crate::engine::memory;
 use crate::engine::profile::{Families, Family};
 use crate::engine::secret::TokenId;
+use crate::engine::time::{HOUR, Timestamp};
 use crate::engine::word::{Sighting, Verdict, Word};
-use crate::store::{Ack, Store, Who};
+use crate::store::{Ack, Reader, Store, Who};
 
 /// Acknowledges all named alerts and incidents, once all are found.
 pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<()> {
     state::refuse_secret_in("note", options.note.as_deref().unwrap_or_default())?;
     let reader = state::reader(&context.site)?;
+    let end = end_of_log(&reader)?;
     let mut subjects = Vec::new();
     for id in &options.ids {
         let subject = find(&reader, id)?;
@@ -35,18 +40,49 @@ pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<
     let days = context.site.params().context("reading [detect]")?.profile.learning.watch_days;
     let mut store = context.site.store()?;
     let printer = &mut context.printer;
-    let mut said = |subject| acknowledge(printer, &mut store, subject, options, days);
+    let spoken = Spoken { options, at: now(), end, watch_days: days };
+    let mut said = |subject| acknowledge(printer, &mut store, subject, &spoken);
     subjects.into_iter().try_for_each(&mut said)
 }
 
-/// Says one; `watch_days` is how long misuse is watched for.
+/// What was said, and when.
+struct Spoken<'a> {
+    options: &'a AlertsAck,
+    at: Timestamp,
+    /// When what was read of the logs ends, at the latest; `None` if nothing was.
+    end: Option<Timestamp>,
+    /// How long misuse is watched for.
+    watch_days: f64,
+}
+
+impl Spoken<'_> {
+    /// Returns a word that holds from now on; of old logs, from what was read of them on: what is read next is old, too,
+    /// and a word of now would not hold for it.
+    fn dated(&self, store: &Store, word: Word) -> anyhow::Result<Word> {
+        let Some(end) = self.end.filter(|end| *end < word.at) else { return Ok(word) };
+        let rows = store.recall_subjects(slice::from_ref(&word.principal))?;
+        let subject = rows.first().and_then(|row| memory::Subject::decode(&row.blob).ok());
+        let used = subject.and_then(|subject| subject.profile.last_seen());
+        let alerted = word.actors.iter().map(|seen| seen.time).max();
+        let read = used.max(alerted).unwrap_or(end);
+        Ok(Word { at: word.at.min(read.plus(1)), ..word })
+    }
+}
+
+/// Returns the end of the last hour that was read of the logs; `None` if there is none.
+fn end_of_log(reader: &Reader) -> anyhow::Result<Option<Timestamp>> {
+    let (house, _) = House::restore(&reader.house()?);
+    Ok((house.beat() > 0).then(|| house.hour().plus(HOUR)))
+}
+
+/// Says one.
 fn acknowledge(
     printer: &mut Printer,
     store: &mut Store,
     subject: Subject,
-    options: &AlertsAck,
-    watch_days: f64,
+    spoken: &Spoken<'_>,
 ) -> anyhow::Result<()> {
+    let Spoken { options, at, watch_days, .. } = *spoken;
     let (id, before, mut stored) = match subject {
         Subject::Alert(stored) => {
             let before = stored.ack.clone().filter(|ack| ack.subject == stored.alert.id);
@@ -55,7 +91,6 @@ fn acknowledge(
         Subject::Incident(stored) => (stored.incident.id, stored.ack, stored.alerts),
     };
     let verdict = if options.confirmed { Verdict::Confirmed } else { Verdict::Expected };
-    let at = now();
     let is_repeated = before.as_ref().is_some_and(|before| before.verdict == verdict);
     let said = before.map(|before| before.note).unwrap_or_default();
     let is_noted = options.note.as_ref().is_some_and(|note| *note != said);
@@ -68,6 +103,7 @@ fn acknowledge(
     let alerts: Vec<Alert> = stored.into_iter().map(|stored| stored.alert).collect();
     let word = Word::of(verdict, at, &alerts.iter().collect::<Vec<&Alert>>());
     let word = word.map(|word| renamed(store, word, &alerts)).transpose()?;
+    let word = word.map(|word| spoken.dated(store, word)).transpose()?;
     store.ack(&ack, word.as_ref())?;
     let effects = match &word {
         _ if is_repeated && is_noted => {
@@ -229,7 +265,6 @@ fn names(seen: &Sighting, families: Families) -> String {
 mod tests {
     use super::*;
     use crate::engine::alert::Value;
-    use crate::engine::time::Timestamp;
 
     #[test]
     fn what_the_registry_forbids_was_said_to_be_known_and_nothing_else() {

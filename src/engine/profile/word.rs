@@ -102,7 +102,7 @@ pub struct Word {
     /// Grows with each word; 0 before it is stored.
     #[serde(skip)]
     pub number: u32,
-    /// When it was said.
+    /// When it was said; of old logs, when what was read of them ended.
     pub at: Timestamp,
     /// The principal that it applies to.
     pub principal: SmolStr,
