@@ -40,8 +40,12 @@ fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
     because(facts, NAME, burst.nats.get(), sentence(burst));
 }
 
-/// `37 requests in 5 min, usually at most 4`; `usually none`; for a record `never more than 69 before`.
+/// `37 requests in 5 min, usually at most 4`; `usually none`; for a record `never more than 69 before`. If the evidence is an
+/// earlier moment of the day, which the numbers of now do not show, it says so.
 pub(super) fn sentence(burst: &Burst) -> String {
+    if !burst.is_now && burst.count <= burst.usual {
+        return "far more requests earlier today than usual".to_owned();
+    }
     let usual = grouped(burst.usual.into());
     let usual = match burst.usual {
         _ if burst.busy == Busy::Extremely => format!("never more than {usual} before"),
@@ -64,9 +68,8 @@ mod tests {
     use super::*;
     use crate::engine::stats::Nats;
 
-    #[test]
-    fn a_sentence_never_says_at_most_0() {
-        let burst = |count, usual| Burst {
+    fn burst(count: u32, usual: u32) -> Burst {
+        Burst {
             nats: Nats(99),
             window: Window::FiveMinutes,
             count,
@@ -75,7 +78,20 @@ mod tests {
             busy: Busy::More,
             is_now: true,
             surprise: 20.0,
-        };
+        }
+    }
+
+    #[test]
+    fn a_rush_of_this_morning_was_told_with_numbers_of_now_that_contradicted_it() {
+        let over = |count, usual| sentence(&Burst { is_now: false, ..burst(count, usual) });
+        for (count, usual) in [(342, 497), (16, 16), (0, 0)] {
+            assert_eq!(over(count, usual), "far more requests earlier today than usual");
+        }
+        assert_eq!(over(17, 16), "17 requests in 5 min, usually at most 16", "they show it");
+    }
+
+    #[test]
+    fn a_sentence_never_says_at_most_0() {
         assert_eq!(sentence(&burst(10, 0)), "10 requests in 5 min, usually none");
         assert_eq!(sentence(&burst(3700, 4)), "3,700 requests in 5 min, usually at most 4");
         let record = Burst { busy: Busy::Extremely, ..burst(209, 69) };
