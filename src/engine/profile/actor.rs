@@ -1,6 +1,6 @@
 //! The actors: up to four pairs of network and client, each with the evidence against it.
 
-use crate::engine::profile::family::Evidence;
+use crate::engine::profile::family::{Evidence, Families};
 use crate::engine::profile::signals::Keys;
 use crate::engine::time::{DAY, MINUTE, Timestamp};
 
@@ -160,6 +160,14 @@ impl Actor {
         f64::from(day.saturating_sub(self.day)) > days
     }
 
+    /// Returns whether it was there on a day before this one.
+    #[must_use]
+    pub(super) fn was_there_before(&self, day: i32) -> bool {
+        let told = Timestamp(self.told.minute.saturating_mul(MINUTE));
+        let was_told = self.told.tier > Tier::None && told.day() < i64::from(day);
+        self.day < day || self.days > 1 || was_told
+    }
+
     /// Returns today's requests, errors and bits of new routes.
     #[must_use]
     pub(super) const fn today(&self, day: i32) -> (u32, u32, u64) {
@@ -216,6 +224,19 @@ impl Actors {
     #[must_use]
     pub(super) fn get(&self, key: u32) -> Option<&Actor> {
         self.0.iter().find(|actor| actor.key == key)
+    }
+
+    /// Returns the key of somebody with these values: that of an actor who is watched, or was reported, since when more
+    /// of them was new. What one of its days taught would otherwise make it somebody else, reported once more.
+    #[must_use]
+    pub(super) fn key_of(&self, keys: &Keys, novel: Families) -> u32 {
+        let own = keys.remembered(novel);
+        if self.get(own).is_some() {
+            return own;
+        }
+        let is_met = |actor: &Actor| actor.is_held() || actor.told.tier > Tier::None;
+        let mut before = keys.remembered_before(novel);
+        before.find(|key| self.get(*key).is_some_and(is_met)).unwrap_or(own)
     }
 
     /// Returns the actors under which somebody with these values may be stored.

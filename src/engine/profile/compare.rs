@@ -112,7 +112,7 @@ impl Profile {
             rate_share: 0.0,
             is_barred: world.heard.is_barred && is_somebody_new(novel),
             active_days: self.days_before(day_of(time)),
-            has_forgotten: world.heard.has_forgotten,
+            was_seen: false,
             novel,
             is_place_known: self.knows_place(novel, &keys),
             is_distributed: self.is_distributed(),
@@ -140,8 +140,9 @@ impl Profile {
             spread: None,
             flood: None,
             keys,
-            actor_key: keys.remembered(novel),
+            actor_key: self.actors.key_of(&keys, novel),
         };
+        signals.was_seen = world.heard.has_forgotten || self.was_seen(&signals);
         if signals.is_outdated || self.n_days == 0 {
             return signals;
         }
@@ -187,6 +188,12 @@ impl Profile {
     pub(super) fn is_late(&self, time: Timestamp, params: &Params) -> bool {
         let late = u32::try_from(self.last.since(time) / MINUTE).unwrap_or(0);
         f64::from(late) >= params.learning.late_minutes && self.last.since(time) > 0
+    }
+
+    /// Returns whether a usage's actor was there on an earlier day: what is new may have been seen.
+    fn was_seen(&self, signals: &Signals) -> bool {
+        let actor = self.actors.get(signals.actor_key);
+        actor.is_some_and(|actor| actor.was_there_before(self.today(signals.time)))
     }
 
     /// Returns whether an autonomous system is known, or another one of its operator.

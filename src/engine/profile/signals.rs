@@ -152,6 +152,17 @@ impl Keys {
         }
     }
 
+    /// Returns the keys under which a profile may remember an actor from a new place since more of it was new: one of its
+    /// days may have taught its client, or its network, but not this country.
+    pub(super) fn remembered_before(&self, novel: Families) -> impl Iterator<Item = u32> {
+        let is_elsewhere = novel.has(Family::Country) || novel.has(Family::Network);
+        let with_client = is_elsewhere.then(|| self.actor([Family::Client].into_iter().collect()));
+        let of_network = is_elsewhere && !novel.has(Family::Client);
+        let of_network =
+            of_network.then(|| self.remembered([Family::Network].into_iter().collect()));
+        with_client.into_iter().chain(of_network)
+    }
+
     /// Returns all keys under which a profile may remember an actor with these values, whichever of them are new.
     pub(super) fn all_remembered(&self) -> [u32; 6] {
         let new = |families: &[Family]| families.iter().copied().collect();
@@ -228,8 +239,9 @@ pub struct Signals {
     pub is_rushing: bool,
     /// Active days before this one.
     pub active_days: u32,
-    /// Some of what is new may have been seen: a person said that it is not the principal's own.
-    pub has_forgotten: bool,
+    /// Some of what is new may have been seen: its actor was there on an earlier day, or a person said that it is not
+    /// the principal's own.
+    pub was_seen: bool,
     /// The values never seen. While nothing is known, these are all.
     pub novel: Families,
     /// Country and network are both known.

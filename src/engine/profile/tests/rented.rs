@@ -34,6 +34,37 @@ fn tokyo() -> Place {
 }
 
 #[test]
+fn a_probe_that_became_known_in_one_country_was_a_stranger_in_the_next() {
+    let probe = |country, day, minutes, family: &str| {
+        let agent = Agent { family: family.into(), version: "2.0".into() };
+        let of_country = if country == "SG" { from(7, 0) } else { from(8, 0) };
+        let at = START.plus(day * DAY + minutes * MINUTE);
+        let there = place(country, "", (20.0, 100.0), 64801, NetworkKind::Hosting);
+        (Usage { time: at, agent, ..of_country }, there)
+    };
+    let mut life = served(20);
+    let days = (20..40).flat_map(|day| [("SG", day, 1), ("AU", day, 30)]);
+    let mut told = Vec::new();
+    for (country, day, minutes) in days {
+        let (usage, place) = probe(country, day, minutes, "UptimeRobot");
+        let signals = life.live(&usage, &place);
+        if signals.novel.has(Family::Country) {
+            assert_eq!(signals.was_seen, day > 20, "on day {day}");
+        }
+        if signals.tier >= Tier::Alert {
+            told.push(day);
+        }
+        // The owner is there, too.
+        life.live(&Usage { time: usage.time.plus(MINUTE), ..from(1, 0) }, &frankfurt());
+    }
+    assert_eq!(told, [20], "reported when it came, and never again");
+    let (usage, place) = probe("JP", 41, 0, "curl");
+    assert!(life.compare(&usage, &place).tier >= Tier::Alert, "another client is somebody else");
+    let (usage, _) = probe("NG", 41, 0, "UptimeRobot");
+    assert!(life.compare(&usage, &lagos()).tier >= Tier::Alert, "and so is another network");
+}
+
+#[test]
 fn somebody_new_with_the_token_of_rented_machines_is_told_sooner() {
     let life = served(20);
     let at = |asn, network| place("DE", "Frankfurt", (50.1, 8.7), asn, network);
