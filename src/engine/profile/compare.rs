@@ -104,6 +104,7 @@ impl Profile {
             is_late,
             is_outdated: is_late && self.is_outdated(seen.usage.time),
             is_accepted: seen.is_accepted(),
+            is_spent: seen.is_spent(),
             is_somebody_else: false,
             is_fault: false,
             fault: None,
@@ -417,6 +418,8 @@ impl Profile {
         let is_serious = tier(configured) >= Tier::Alert;
         // Somebody else who was reported, and goes on, is no news: the digest says so again.
         let tier = tier(signals.threshold);
+        // Clients try the token that they have before they get the next: who is at work is reported with that.
+        let tier = if signals.is_spent { tier.min(Tier::Notice) } else { tier };
         let to_tell = newly(if tier <= before { tier.min(Tier::Notice) } else { tier }, told);
         // What nothing but the rate says at the tier notice, `rate-spike` says.
         let is_of_rate = signals.is_rate_alone && signals.actor.identity() <= 0.0;

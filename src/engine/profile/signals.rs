@@ -40,6 +40,13 @@ impl<'a> Placed<'a> {
         self.usage.is_accepted()
     }
 
+    /// Returns whether the server refused a token that had expired by its own account: it opens no door.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        let has_ended = |end| end <= self.usage.time;
+        !self.is_accepted() && self.usage.claims.expires_at.is_some_and(has_ended)
+    }
+
     /// Returns whether an object was refused or missing: a 4xx that does not concern the token itself
     /// (401, 407) or the pace (429).
     #[must_use]
@@ -231,6 +238,8 @@ pub struct Signals {
     pub is_outdated: bool,
     /// The server accepted the token.
     pub is_accepted: bool,
+    /// The server refused it, and it had expired by its own account.
+    pub is_spent: bool,
     /// Its new identity values are worth enough to be held back: somebody else, as far as is known.
     pub is_somebody_else: bool,
     /// A person said that this actor is hostile: nothing of it may be learned.

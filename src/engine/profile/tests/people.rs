@@ -59,6 +59,26 @@ fn a_vpn_with_many_exits_does_not_alert() {
 }
 
 #[test]
+fn a_client_that_tried_its_last_jwt_first_was_reported_twice() {
+    let at = |seconds: i64| 20 * DAY + 9 * HOUR + seconds * SECOND;
+    let tried = |status, end: i64| {
+        let claims = Claims { expires_at: Some(START.plus(at(end))), ..Claims::default() };
+        Usage { status: Some(status), claims, ..stolen(at(1)) }
+    };
+    let tiers = |usages: [Usage; 2]| {
+        let mut life = Life::default();
+        life.steady(20);
+        usages.map(|usage| life.live(&usage, &lagos()).tier)
+    };
+    let [spent, next] = tiers([tried(401, 0), stolen(at(2))]);
+    assert!(spent == Tier::Notice && next >= Tier::Alert, "{spent:?} {next:?}");
+    let [refused, _] = tiers([tried(401, 60), stolen(at(2))]);
+    assert!(refused >= Tier::Alert, "one that has not expired is tried by a thief");
+    let [accepted, again] = tiers([tried(200, 0), tried(401, 0)]);
+    assert!(accepted >= Tier::Alert && again == Tier::None, "{accepted:?} {again:?}");
+}
+
+#[test]
 fn a_service_in_many_regions_does_not_alert() {
     let mut life = Life::default();
     let regions = [("DE", 8.0), ("IE", -6.0), ("US", -77.0), ("SG", 103.0)];
