@@ -64,6 +64,8 @@ const NUMBERS: &[(u32, NetworkKind)] = &[
     (6167, NetworkKind::Mobile),
     // 1&1 IONOS (RIPE).
     (8560, NetworkKind::Hosting),
+    // M247: carries Mullvad, NordVPN and others (mullvad.net/servers).
+    (9009, NetworkKind::Vpn),
     // tzulo: rents servers (PeeringDB).
     (11878, NetworkKind::Hosting),
     // Scaleway, formerly Online SAS (RIPE).
@@ -214,6 +216,8 @@ mod tests {
         assert_eq!(network_kind(Some(22394), "Verizon Business"), NetworkKind::Mobile);
         assert_eq!(network_kind(Some(16276), ""), NetworkKind::Hosting);
         assert_eq!(network_kind(Some(60729), "Stiftung Erneuerbare Freiheit"), NetworkKind::Vpn);
+        assert_eq!(network_kind(Some(9009), "M247 Europe SRL"), NetworkKind::Vpn);
+        assert_eq!(network_kind(None, "M247 Europe SRL"), NetworkKind::Hosting);
         assert_eq!(network_kind(Some(64496), ""), NetworkKind::Residential);
     }
 
