@@ -56,6 +56,10 @@ impl Strains {
 
     /// Notes how far the impossible times of a log's batch are ahead of the clock.
     pub fn note(&mut self, log: Arc<Path>, reading: &Reading, now: Timestamp) {
+        if reading.tally.lines == 0 {
+            // What has no lines says nothing about their times.
+            return;
+        }
         let ahead = reading.bad_times.newest.map(|newest| newest.since(now));
         self.heard.insert(log, ahead);
     }
