@@ -11,6 +11,7 @@
 //!
 //! Everything here blocks and belongs on its own thread. Time is an argument.
 
+mod above;
 mod admit;
 mod anew;
 mod cut;

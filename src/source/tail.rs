@@ -8,17 +8,16 @@ use std::time::Duration;
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
+use super::above::directives_above;
 use super::cut::{Cut, cut};
 use super::lag::Mark;
 use super::loss::written_of;
 use super::marks::{self, Marks};
 use super::rotation::{self, Evidence, Identity, Meaning, Seen, decide};
-use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, StreamId, comment};
+use crate::engine::line::{Batch, MAX_LINE, Missing, Position, StreamId};
 
 /// The size of one read in bytes.
 pub(super) const READ: usize = super::MAX_BATCH;
-/// How far before the place where reading begins directives are searched for: servers repeat them on each start.
-const LOOK_BACK: u64 = 64 * 1024 * 1024;
 /// The bytes of an over-long line that are skipped in one step, so that other files get their turn.
 const STRIDE: u64 = 16 * 1024 * 1024;
 
@@ -319,7 +318,11 @@ impl Tail {
         match cut(fresh) {
             Cut::Lines(n) => {
                 let lines = fresh.get(..n).unwrap_or_default().to_vec();
-                Ok(Step::Batch(Box::new(self.hand_on(lines))))
+                // Less than there is room for: all that the file has.
+                let is_all = fresh.len() < READ;
+                let end = is_all.then(|| self.position.offset + written_of(fresh));
+                let end = end.unwrap_or(self.seen.size);
+                Ok(Step::Batch(Box::new(self.hand_on(lines, end))))
             }
             Cut::Nuls(n) => self.pass_nuls(n as u64, scratch, rest),
             Cut::Long => {
@@ -332,7 +335,7 @@ impl Tail {
             }
             Cut::Partial if rest == Rest::Take && !fresh.is_empty() => {
                 let line = fresh.to_vec();
-                Ok(Step::Batch(Box::new(self.hand_on(line))))
+                Ok(Step::Batch(Box::new(self.hand_on(line, self.seen.size))))
             }
             Cut::Partial => {
                 self.position.size = self.position.offset + written_of(fresh);
@@ -342,12 +345,13 @@ impl Tail {
         }
     }
 
-    fn hand_on(&mut self, bytes: Vec<u8>) -> Batch {
+    /// Returns a batch of the next bytes; `end` is that of what is known to have been written.
+    fn hand_on(&mut self, bytes: Vec<u8>, end: u64) -> Batch {
         let from = self.position.offset;
         let mut marks = self.marks.take().unwrap_or_default();
         marks.absorb(&bytes);
         self.position.offset += bytes.len() as u64;
-        self.batch(from, bytes, Missing::default(), marks)
+        self.batch(from, bytes, Missing::default(), marks, end)
     }
 
     /// Skips NULs where a line should start; holes take one jump. A run at the end of the file is left alone: the
@@ -378,7 +382,7 @@ impl Tail {
         marks.absorb_nuls(end - from);
         self.position.offset = end;
         let missing = Missing { nuls: end - from, ..Missing::default() };
-        Ok(Step::Batch(Box::new(self.batch(from, Vec::new(), missing, marks))))
+        Ok(Step::Batch(Box::new(self.batch(from, Vec::new(), missing, marks, self.seen.size))))
     }
 
     /// Searches for the end of an over-long line. Nothing of the line is kept until its end is found; then its first
@@ -405,7 +409,10 @@ impl Tail {
             }
             if passed.is_empty() {
                 self.position.size = long.written;
-                self.long = Some(long);
+                // NULs at the end may be space in which the writer goes on: then all of it is examined again.
+                if long.written == long.scanned {
+                    self.long = Some(long);
+                }
                 self.set_read();
                 return Ok(Step::Idle);
             }
@@ -431,13 +438,20 @@ impl Tail {
         self.position.offset = long.scanned;
         let discarded = long.scanned - from - bytes.len() as u64;
         let missing = Missing { discarded, ..Missing::default() };
-        Ok(self.batch(from, bytes, missing, long.marks))
+        Ok(self.batch(from, bytes, missing, long.marks, self.seen.size))
     }
 
-    fn batch(&mut self, from: u64, bytes: Vec<u8>, missing: Missing, marks: Marks) -> Batch {
+    fn batch(
+        &mut self,
+        from: u64,
+        bytes: Vec<u8>,
+        missing: Missing,
+        marks: Marks,
+        end: u64,
+    ) -> Batch {
         marks.write_to(&mut self.position);
         self.marks = Some(marks);
-        self.position.size = self.seen.size.max(self.position.offset);
+        self.position.size = end.max(self.position.offset);
         self.position.directives.written = self.seen.modified;
         let above = self.position.directives.clone();
         self.position.directives.note_all(&bytes);
@@ -460,30 +474,6 @@ impl Tail {
 
 fn has_rotated_name(path: &Path) -> bool {
     path.file_name().is_some_and(|name| rotation::base(name) != name)
-}
-
-/// Returns the directives in force at an offset. Only a file that begins with a comment has any; they are searched for
-/// in its first bytes and in the last bytes before the offset.
-fn directives_above(file: &File, offset: u64) -> io::Result<Directives> {
-    let mut directives = Directives::default();
-    let read = |at: u64| {
-        let length = super::as_length(offset.saturating_sub(at)).min(READ);
-        marks::read_at_most(file, at, length)
-    };
-    let mut chunk = read(0)?;
-    let mut at = 0;
-    let first = chunk.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    if comment(first).is_none() {
-        return Ok(directives);
-    }
-    while !chunk.is_empty() {
-        // A line cut at the chunk's end is read with the next chunk; a line that fills the chunk is no directive.
-        let whole = memchr::memrchr(b'\n', &chunk).map_or(chunk.len(), |end| end + 1);
-        directives.note_all(chunk.get(..whole).unwrap_or_default());
-        at = (at + whole as u64).max(offset.saturating_sub(LOOK_BACK));
-        chunk = read(at)?;
-    }
-    Ok(directives)
 }
 
 /// Returns the first offset from `offset` on at which there may be bytes other than NUL. That is `offset` itself on

@@ -235,6 +235,30 @@ fn space_that_was_allocated_in_advance_was_a_gap() {
 }
 
 #[test]
+fn a_line_was_completed_in_space_that_was_taken_for_its_own() {
+    for size in [1 << 10, 1 << 20] {
+        let mut bench = Bench::start(&["a"]);
+        bench.write("a", "one\ntor");
+        let path = bench.path("a");
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(size).unwrap();
+        bench.poll();
+        let written = |bench: &Bench| bench.known.values().map(|position| position.size).max();
+        assert_eq!(written(&bench), Some(7), "without what is only allocated");
+        file.write_all_at(b"n\ntwo\nthr", 7).unwrap();
+        bench.poll();
+        assert_eq!(bench.take(), ["one", "torn", "two"], "{size}");
+        assert_eq!(written(&bench), Some(16));
+        file.set_len(16).unwrap();
+        bench.restart();
+        bench.write("a", "ee\n");
+        bench.poll();
+        assert_eq!(bench.take(), ["three"], "{size}");
+        assert_eq!((bench.missing.gap, bench.missing.discarded), (0, 0));
+    }
+}
+
+#[test]
 fn a_busy_log_has_one_batch_a_look_and_a_torn_line_by_itself_one_announcement() {
     let mut bench = Bench::start(&["a"]);
     bench.write("a", "one\n");
