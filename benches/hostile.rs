@@ -66,8 +66,8 @@ fn combined(n: usize, target: &str, behind: &str) -> String {
     )
 }
 
-/// A line of Apache's error log, of so many bytes, about what is no HTTP. Of two like it, regular expressions of Apache's
-/// error log took minutes (fail2ban, its test data of `apache-overflows`).
+/// A line of Apache's error log, of so many bytes, about what is no HTTP. Of two like it, regular expressions of
+/// Apache's error log took minutes (fail2ban, its test data of `apache-overflows`).
 fn error(n: usize, length: usize) -> String {
     let mut line = format!(
         "[Mon Mar 02 {} 2026] [error] [client 192.0.2.7] Invalid URI in request ",

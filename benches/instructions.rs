@@ -1,8 +1,8 @@
 //! Instructions of `replay --save` on fixed logs, compared with the accepted numbers (`.ci/instructions.txt`).
 //! `cargo bench --profile dev --bench instructions -- PROGRAM [accept]`; `.ci/instructions` builds both.
 //!
-//! Exits with 1 if a log takes more than [`LEEWAY`] more, or a byte of hostile lines more than [`MOST`] times what one of
-//! combined lines takes. Callgrind counts them: it runs threads in turn and emulates
+//! Exits with 1 if a log takes more than [`LEEWAY`] more, or a byte of hostile lines more than [`MOST`] times what one
+//! of combined lines takes. Callgrind counts them: it runs threads in turn and emulates
 //! one kind of processor, so load and machine hardly matter; compiler and C library do. Seal key, zone and core are
 //! pinned. The instructions of the first lines are subtracted: they are the start of the program.
 

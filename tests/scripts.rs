@@ -11,8 +11,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-/// Has `.ci/repeat` run `lib` and `it` twice; returns whether it calls that good, and its table. `says` is the part of a
-/// shell's `case` that answers for each target.
+/// Has `.ci/repeat` run `lib` and `it` twice; returns whether it calls that good, and its table. `says` is the part of
+/// a shell's `case` that answers for each target.
 fn repeat(says: &str) -> (bool, String) {
     let folder = tempfile::tempdir().expect("a directory");
     let cargo = folder.path().join("cargo");
@@ -64,8 +64,8 @@ fn a_run_that_was_aborted_did_not_count() {
     assert_eq!(repeat(&format!("{LIB_IS_FINE}\n{it}")), (false, table.to_owned()));
 }
 
-/// Has `.ci/instructions` run where there is no valgrind, and no cargo either; returns whether it calls that good, and what
-/// it says.
+/// Has `.ci/instructions` run where there is no valgrind, and no cargo either; returns whether it calls that good, and
+/// what it says.
 fn instructions_without_valgrind(is_ci: &str) -> (bool, String) {
     let folder = tempfile::tempdir().expect("a directory");
     for program in ["bash", "dirname"] {

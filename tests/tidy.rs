@@ -281,6 +281,9 @@ const NO_FACTS: &[&str] = &["www."];
 
 const MAX_LINES: usize = 500;
 
+/// The width of a comment, in characters; rustfmt sees to that of code.
+const MAX_WIDTH: usize = 120;
+
 #[test]
 fn layers_have_no_cycle() {
     for (i, (module, deps)) in LAYERS.iter().enumerate() {
@@ -431,6 +434,25 @@ fn files_are_short_and_say_what_they_are() {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
+#[test]
+fn comments_fit_the_width() {
+    let mut faults = Vec::new();
+    for folder in ["src", "tests", "benches", "fuzz/src", "fuzz/fuzz_targets"] {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        for Source { path, text } in files(&root, |_| true) {
+            for (n, line) in (1..).zip(text.lines()) {
+                // The rows of a table cannot be wrapped.
+                let is_row = line.trim_start_matches([' ', '/', '!']).starts_with('|');
+                let is_comment = line.trim_start().starts_with("//");
+                if is_comment && !is_row && MAX_WIDTH < line.chars().count() {
+                    faults.push(format!("{folder}/{}:{n}: too wide a comment", path.display()));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
 struct Source {
     path: PathBuf,
     text: String,
@@ -530,29 +552,32 @@ fn target(path: &str) -> String {
     if LAYERS.iter().any(|(m, _)| *m == nested) { nested } else { outer }
 }
 
+/// Returns the program's own files.
 fn sources() -> Vec<Source> {
-    fn walk(dir: &Path, root: &Path, out: &mut Vec<Source>) {
-        for entry in fs::read_dir(dir).expect("readable directory").flatten() {
-            let path = entry.path();
-            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            let is_test = matches!(stem, "tests" | "sample") || stem.ends_with("_tests");
-            if is_test {
-                continue;
-            }
+    let is_program = |path: &Path| {
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        !matches!(stem, "tests" | "sample") && !stem.ends_with("_tests")
+    };
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), is_program)
+}
+
+/// Returns the files below a folder whose names, and those of the folders that they are in, are wanted.
+fn files(root: &Path, is_wanted: impl Fn(&Path) -> bool) -> Vec<Source> {
+    let (mut found, mut folders) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(folder).expect("readable directory").flatten();
+        for path in entries.map(|entry| entry.path()).filter(|path| is_wanted(path)) {
             if path.is_dir() {
-                walk(&path, root, out);
-            } else if path.extension().is_some_and(|e| e == "rs") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).expect("readable source");
-                let path = path.strip_prefix(root).expect("under src").to_owned();
-                out.push(Source { path, text });
+                let path = path.strip_prefix(root).expect("below the root").to_owned();
+                found.push(Source { path, text });
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut out = Vec::new();
-    walk(&root, &root, &mut out);
-    out.sort_by(|a, b| a.path.cmp(&b.path));
-    out
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
 }
 
 #[test]

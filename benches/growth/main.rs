@@ -98,7 +98,8 @@ impl Bench {
         Panel { what, points }
     }
 
-    /// Teaches the program with a log of its own; returns the µs on the processor of each principal's first use, if each has one.
+    /// Teaches the program with a log of its own; returns the µs on the processor of each principal's first use, if
+    /// each has one.
     fn teach(&self, principals: u64, lines: u64, seconds: u64) -> Option<f64> {
         let tokens = Tokens::InTurn(principals);
         let log = self.directory.join("taught.log");

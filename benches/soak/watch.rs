@@ -17,8 +17,8 @@ const NEAR: Duration = Duration::from_secs(20);
 /// Memory is told for stretches of so many seconds.
 pub(crate) const STRETCH: u64 = 300;
 
-/// How many times what it was in the second stretch memory may be in the last full one: what is remembered of files that
-/// are gone grows up to 4,096 of them, and the first stretch learns the tokens.
+/// How many times what it was in the second stretch memory may be in the last full one: what is remembered of files
+/// that are gone grows up to 4,096 of them, and the first stretch learns the tokens.
 pub(crate) const MOST_GROWTH: f64 = 1.2;
 
 /// What was seen, second by second.
@@ -145,7 +145,8 @@ impl Watch {
         summed.collect()
     }
 
-    /// How many times what it was in the second stretch the middle memory of the last full one is, if there are as many.
+    /// How many times what it was in the second stretch the middle memory of the last full one is, if there are as
+    /// many.
     pub(crate) fn growth(&self, length: Duration) -> Option<f64> {
         let (from, to) = (STRETCH, length.as_secs().checked_sub(STRETCH)?);
         let full = self.stretches().into_iter().filter(|(begin, _)| from <= *begin && *begin <= to);

@@ -308,7 +308,8 @@ impl Token {
 }
 
 impl Token {
-    /// One in three has a harmless change of its own, some day: days at another home, another browser; another program, another provider.
+    /// One in three has a harmless change of its own, some day: days at another home, another browser; another program,
+    /// another provider.
     fn change(&mut self, world: &World, random: &mut Random) {
         let (roll, from) = (random.below(6), (15 + random.below(25) as i64) * DAY + 5 * HOUR);
         let own = self.places[0];

@@ -25,8 +25,8 @@ pub use parts::{read_address, read_time};
 pub use scan::{read_file, read_history, read_report};
 pub use token::{read_text, read_token};
 
-/// Makes a target of what reads an input. Without the fuzzer, which needs a C++ compiler, it is a program that reads the
-/// files that its arguments name.
+/// Makes a target of what reads an input. Without the fuzzer, which needs a C++ compiler, it is a program that reads
+/// the files that its arguments name.
 #[cfg(feature = "libfuzzer-sys")]
 #[macro_export]
 macro_rules! target {

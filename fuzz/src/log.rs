@@ -54,7 +54,8 @@ fn check_line(reader: &Reader, format: &Format, line: &[u8], columns: &Columns) 
 /// The longest key of a time that is known.
 const MAX_KEY: usize = 64;
 
-/// A reject points into the line, and shows no more of it than one character or the key of a time: what it says is kept.
+/// A reject points into the line, and shows no more of it than one character or the key of a time: what it says is
+/// kept.
 fn check_reject(reject: &Reject, line: &[u8]) {
     assert!(1 <= reject.column && reject.column <= line.len() + 1, "{reject:?}");
     let is_brief = match &reject.found {

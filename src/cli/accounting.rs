@@ -14,8 +14,8 @@ use crate::store::StreamStatus;
 pub(super) struct Account<'a> {
     /// The position of the files, plus the bytes lost before they could be read.
     committed: u64,
-    /// The committed bytes before the position where reading began, except those that a replay read later: they were there
-    /// before the file was followed, or were read from the file of which this one is a copy, plain or compressed.
+    /// The committed bytes before the position where reading began, except those that a replay read later: they were
+    /// there before the file was followed, or were read from the file of which this one is a copy, plain or compressed.
     left_out: u64,
     tally: Tally,
     /// The files whose bytes do not add up, each with the missing number of bytes.

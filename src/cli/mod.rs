@@ -160,9 +160,9 @@ fn load(global: &Global) -> Result<Site, Faults> {
     site.map_err(|faults| traced(global, faults))
 }
 
-/// Reads the configuration for a command that only shows the state: a daemon runs on with its old configuration when the
-/// new one is faulty, and what it found must be visible. The faults become a warning, of which the first is returned, if it
-/// is known where the state is.
+/// Reads the configuration for a command that only shows the state: a daemon runs on with its old configuration when
+/// the new one is faulty, and what it found must be visible. The faults become a warning, of which the first is
+/// returned, if it is known where the state is.
 fn load_to_show(global: &Global) -> Result<(Site, Option<String>), Faults> {
     let (site, faults) = draft(global);
     let is_known = |site: &Site| {

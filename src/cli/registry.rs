@@ -95,9 +95,9 @@ impl RegistryFile {
         Ok(())
     }
 
-    /// Returns the rows. One with a name alone is about the only token of that name, unless the name is a principal's own
-    /// statement: no usage ever has another name by itself, and the row would apply to nothing. A successor that is the
-    /// secret of a known token is sealed.
+    /// Returns the rows. One with a name alone is about the only token of that name, unless the name is a principal's
+    /// own statement: no usage ever has another name by itself, and the row would apply to nothing. A successor that is
+    /// the secret of a known token is sealed.
     ///
     /// # Errors
     /// Invalid rows, rows with the name of no token or of several, or that contradict another one's: all of these, with

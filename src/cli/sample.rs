@@ -141,7 +141,7 @@ impl Sample {
     }
 }
 
-/// `/var/log/a.log: auto, looks like common (98 %); 196 of the first 200 lines fit, 12 with a token (in clear: header:authorization), ...`
+/// `/var/log/a.log: auto, looks like common (98 %); 196 of the first 200 lines fit, 12 with a token, ...`
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, format, guess, lines, fit, .. } = self;

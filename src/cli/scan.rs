@@ -129,7 +129,8 @@ struct Lore {
 }
 
 impl Lore {
-    /// Opens the state, and makes a searcher for its tokens. Says what is missing, or fails if what is asked for needs it.
+    /// Opens the state, and makes a searcher for its tokens. Says what is missing, or fails if what is asked for needs
+    /// it.
     fn of(site: &Site, options: &Options) -> anyhow::Result<Self> {
         let key = site.key_if_any()?;
         let reader = state::reader_if_any(site)?.filter(|_| key.is_some());

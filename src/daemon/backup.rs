@@ -1,5 +1,5 @@
-//! The daily backup, on its own thread and connection: neither the loop nor the mails wait for it. What it is made of is
-//! compacted first if something was forgotten, for which the loop's commits do wait.
+//! The daily backup, on its own thread and connection: neither the loop nor the mails wait for it. What it is made of
+//! is compacted first if something was forgotten, for which the loop's commits do wait.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

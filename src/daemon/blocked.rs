@@ -106,8 +106,8 @@ impl Blocked {
     }
 }
 
-/// Returns the wait after so many failed attempts in a row: as for other mails, since a server that locks an account after
-/// some failed logins does not ask what the mail was about.
+/// Returns the wait after so many failed attempts in a row: as for other mails, since a server that locks an account
+/// after some failed logins does not ask what the mail was about.
 fn pause(n_failed: u32) -> Duration {
     let micros = backoff(n_failed.saturating_sub(1), 0);
     Duration::from_micros(u64::try_from(micros).unwrap_or_default())

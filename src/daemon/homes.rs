@@ -1,7 +1,7 @@
 //! The stream with whose row the state of a log is stored: of its files, the one that was read last.
 //!
-//! The state takes some 2 KB, and thousands of rotated files are remembered. Stored with each of them, it would fill the
-//! page cache, and be read and thrown away at each start.
+//! The state takes some 2 KB, and thousands of rotated files are remembered. Stored with each of them, it would fill
+//! the page cache, and be read and thrown away at each start.
 
 use std::collections::BTreeSet;
 use std::path::Path;

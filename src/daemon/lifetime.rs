@@ -54,8 +54,8 @@ fn is_hangup_ignored() -> bool {
     mask.is_some_and(|mask| mask & 1 != 0)
 }
 
-/// Returns whether a pipe or a terminal has nobody at its other end. A write would reveal that too, but the next alert may
-/// never come.
+/// Returns whether a pipe or a terminal has nobody at its other end. A write would reveal that too, but the next alert
+/// may never come.
 fn is_unread(output: impl AsFd) -> bool {
     let mut outputs = [PollFd::new(&output, PollFlags::empty())];
     let is_asked = poll(&mut outputs, Some(&Timespec::default())).is_ok();

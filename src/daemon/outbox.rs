@@ -401,7 +401,8 @@ impl Pump {
     }
 
     /// Asks those again who postponed a mail that others accepted. Whoever postpones one again is left alone for the
-    /// rest of the turn: others would meet the same full mailbox. Of the digests that they missed, one per hour is sent.
+    /// rest of the turn: others would meet the same full mailbox. Of the digests that they missed, one per hour is
+    /// sent.
     fn ask_again(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let mut room = self.room_for_repeats(now)?;
         if room == 0 {

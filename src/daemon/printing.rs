@@ -25,8 +25,8 @@ pub struct Sink {
 /// How many alerts wait to be printed, at most: about a MiB of JSON.
 const QUEUE: usize = 1024;
 
-/// How long the loop waits, after each commit, for a reader who is slow. Once that is over, nobody waits for him until he
-/// reads again.
+/// How long the loop waits, after each commit, for a reader who is slow. Once that is over, nobody waits for him until
+/// he reads again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The interval between looks whether there is room in the queue.

@@ -12,7 +12,8 @@ use crate::daemon::systemd::notify;
 use crate::store::mend::{self, Damage, Outcome, Ruin};
 use crate::store::{Lock, Store, StoreError};
 
-/// Time to check a database and copy its backup, or to rewrite it: a terabyte on a slow disk takes longer, and then systemd tries again.
+/// Time to check a database and copy its backup, or to rewrite it: a terabyte on a slow disk takes longer, and then
+/// systemd tries again.
 const LONGEST: Duration = Duration::from_hours(1);
 
 /// Opens the site's database for the holder of the lock. A damaged, empty or missing one is replaced first; if there

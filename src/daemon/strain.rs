@@ -1,5 +1,5 @@
-//! The monitor's own problems, by the clock: lines from a wrong clock, logs that are read too late, old GeoIP data, mails
-//! that cannot be sent. A replay has no clock of arrival, and checks none of these.
+//! The monitor's own problems, by the clock: lines from a wrong clock, logs that are read too late, old GeoIP data,
+//! mails that cannot be sent. A replay has no clock of arrival, and checks none of these.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

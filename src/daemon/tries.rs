@@ -15,16 +15,16 @@ const BACKOFF: (i64, i64) = (30 * SECOND, 30 * MINUTE);
 /// Interval at which a single mail is tried while the server accepts none.
 const PROBE: i64 = BACKOFF.0;
 
-/// How long a server may say "later" about a text before it gets another. One that says so of all mails that it does not
-/// know yet (greylisting) accepts them within minutes.
+/// How long a server may say "later" about a text before it gets another. One that says so of all mails that it does
+/// not know yet (greylisting) accepts them within minutes.
 const SAME_TEXT: i64 = HOUR;
 
-/// How long those who postponed a mail are asked again after others accepted it, and how long a server that has something
-/// against us or the text of a mail is: RFC 5321, section 4.5.4.1, asks for four to five days.
+/// How long those who postponed a mail are asked again after others accepted it, and how long a server that has
+/// something against us or the text of a mail is: RFC 5321, section 4.5.4.1, asks for four to five days.
 pub(super) const GIVE_UP: i64 = 5 * DAY;
 
-/// Sends a mail to those recipients whose address is `wanted`. Whoever would get it but for its text gets it without what
-/// is in the logs: those are the words of whoever sent requests, and he must not choose which alerts are told.
+/// Sends a mail to those recipients whose address is `wanted`. Whoever would get it but for its text gets it without
+/// what is in the logs: those are the words of whoever sent requests, and he must not choose which alerts are told.
 pub(super) async fn deliver(
     mailer: &Mailer,
     host: &Host,
@@ -91,8 +91,8 @@ impl Answered {
         }
     }
 
-    /// Returns why a mail that nobody accepted is to be tried again; `None` if it is to be given up. What the server has
-    /// against us or a text is not the fault of a mail, until a person has had time to change it.
+    /// Returns why a mail that nobody accepted is to be tried again; `None` if it is to be given up. What the server
+    /// has against us or a text is not the fault of a mail, until a person has had time to change it.
     pub(super) fn to_retry(&self, age: i64) -> Option<String> {
         let is_recent = age < GIVE_UP;
         let postponed = self.postponed.values().next().cloned();

@@ -2,7 +2,8 @@
 //!
 //! ```json
 //! {"@timestamp":"2026-11-23T17:10:33Z","rule":{"id":"...","name":"impossible-travel","level":"high"},
-//!  "incident":"...","id":"...","alert":"...","token":{"id":"tw1_...","name":"ci","kind":"github-pat","hint":"ghp_..."},
+//!  "incident":"...","id":"...","alert":"...",
+//!  "token":{"id":"tw1_...","name":"ci","kind":"github-pat","hint":"ghp_..."},
 //!  "principal":"ci","source":{"ip":"192.0.2.7","geo":{"country_iso_code":"NG","city_name":"Lagos"},
 //!  "as":{"number":64500,"organization":{"name":"Example Broadband"}}},
 //!  "route":"GET /v1/items","http":{"response":{"status_code":200}},"user_agent":{"name":"curl","version":"8"},
@@ -10,7 +11,8 @@
 //!  "usual":{"unusual.country":"DE"},"evidence":[{"file":"/var/log/access.log","offset":4711}]}
 //! ```
 //!
-//! `id` and `alert` are the same: incidents have an `id`, and alerts had an `alert` first. What is unknown has no key. `facts` and `usual` are flat: their keys are the facts' dotted names.
+//! `id` and `alert` are the same: incidents have an `id`, and alerts had an `alert` first. What is unknown has no key.
+//! `facts` and `usual` are flat: their keys are the facts' dotted names.
 
 use std::net::IpAddr;
 

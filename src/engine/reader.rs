@@ -124,8 +124,8 @@ impl Reader {
         self.read_into(batch, &mut Arrival::Now(now), Vec::new())
     }
 
-    /// Reads a batch, whose lines take the `arrival` of its log further. Reuses the list of an earlier reading's usages,
-    /// so that frequent calls do not allocate one of this size each time.
+    /// Reads a batch, whose lines take the `arrival` of its log further. Reuses the list of an earlier reading's
+    /// usages, so that frequent calls do not allocate one of this size each time.
     #[must_use]
     pub fn read_into(
         &self,

@@ -1,4 +1,5 @@
-//! Which characters may be shown as they are, wherever text of others is shown: on a terminal, in logs, in mails, in HTML.
+//! Which characters may be shown as they are, wherever text of others is shown: on a terminal, in logs, in mails, in
+//! HTML.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;

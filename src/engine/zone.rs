@@ -20,8 +20,8 @@ const FURTHEST: i64 = 14 * HOUR;
 /// it is silent for most of an hour: then the pass is unknown.
 const LATE: i64 = 5 * MINUTE;
 
-/// Returns the offset from UTC that explains by how much a clock is ahead, all in microseconds; `None` if no offset does
-/// to within `slack`, or none is needed.
+/// Returns the offset from UTC that explains by how much a clock is ahead, all in microseconds; `None` if no offset
+/// does to within `slack`, or none is needed.
 #[must_use]
 pub fn offset_near(ahead: i64, slack: i64) -> Option<i64> {
     let ahead = ahead.clamp(-DAY, DAY);

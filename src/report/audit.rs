@@ -98,8 +98,8 @@ impl Audit {
         }
     }
 
-    /// Returns whether a subject is to be listed. One that nobody registered, and of which nothing is known but that and
-    /// that it is unused, is only counted, unless such are wanted: there may be as many as there are sessions.
+    /// Returns whether a subject is to be listed. One that nobody registered, and of which nothing is known but that
+    /// and that it is unused, is only counted, unless such are wanted: there may be as many as there are sessions.
     #[must_use]
     pub fn lists(&self, is_registered: bool, findings: &[Finding]) -> bool {
         let is_reason =

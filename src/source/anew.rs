@@ -41,8 +41,8 @@ impl Follower {
         Ok(true)
     }
 
-    /// Begins a known file anew if the contents of a younger one, `by`, were copied into it: `cp a.log a.log.1`, as after
-    /// the rotation before.
+    /// Begins a known file anew if the contents of a younger one, `by`, were copied into it: `cp a.log a.log.1`, as
+    /// after the rotation before.
     ///
     /// Only an older name counts, or files with exchanged contents would take turns for ever.
     pub(super) fn renew_if_overwritten(

@@ -20,8 +20,9 @@ const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
 const UNREAD: [(&[u8], &str); 3] =
     [(&[0x04, 0x22, 0x4d, 0x18], "lz4"), (b"PK\x03\x04", "zip"), (&[0x1f, 0x9d], "compress")];
 
-/// The memory limit of an xz stream: `xz -9` needs at most 65 MiB. Whoever compresses a file chooses, so more would be a way
-/// around `[limits] memory`. Of zstd, it is what the library allows: a window of 128 MiB, as `zstd --long` has it.
+/// The memory limit of an xz stream: `xz -9` needs at most 65 MiB. Whoever compresses a file chooses, so more would be
+/// a way around `[limits] memory`. Of zstd, it is what the library allows: a window of 128 MiB, as `zstd --long` has
+/// it.
 const XZ_MEMORY_KIB: u32 = 66 * 1024;
 
 /// Opens a file for reading without blocking, in case it is a pipe.

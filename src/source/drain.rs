@@ -1,8 +1,8 @@
 //! Rotated files that were compressed: each is read on from where its reading stopped, one at a time, oldest first.
 //!
 //! There may be many after a downtime, so each is opened only when it is its turn; until then at most a descriptor is
-//! held. A file that cannot be opened or read is retried with each sweep, and nothing waits for it. If it could not even
-//! be compared with what was read before, that is done as soon as it can be opened.
+//! held. A file that cannot be opened or read is retried with each sweep, and nothing waits for it. If it could not
+//! even be compared with what was read before, that is done as soon as it can be opened.
 //!
 //! A file that cannot be unpacked may still be written: it is tried again when it changes, and is a gap if it does not
 //! for a while; if it changes later, its rest is read nevertheless.
@@ -281,8 +281,8 @@ impl Follower {
         self.enqueue(at, found, from, true);
     }
 
-    /// Queues a compressed file that is cut short before the point up to which its contents were read in another form: it
-    /// may still be written.
+    /// Queues a compressed file that is cut short before the point up to which its contents were read in another form:
+    /// it may still be written.
     fn unpack_once_whole(&mut self, sibling: usize, found: &Found, known: Position) {
         let at = self.keep(found, sibling);
         let Some(tail) = self.tails.get_mut(at) else { return };

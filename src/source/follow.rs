@@ -11,10 +11,10 @@
 //! nothing older than what it knows.
 //!
 //! An unknown file begins at its start. The exception is [`ReadFrom::End`]: then files that a pattern finds in its
-//! first sweep begin after their last whole line, provided that the pattern never found a stored position, and that they
-//! were not created since an earlier run began to follow it. So a file that was created while the program was down or
-//! running is read completely, and a pattern added to the configuration does not bring up the past. Files whose names
-//! are those of compressed files are not followed.
+//! first sweep begin after their last whole line, provided that the pattern never found a stored position, and that
+//! they were not created since an earlier run began to follow it. So a file that was created while the program was down
+//! or running is read completely, and a pattern added to the configuration does not bring up the past. Files whose
+//! names are those of compressed files are not followed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;

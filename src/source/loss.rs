@@ -5,8 +5,8 @@
 //! not include NULs at the end: they may be space that was allocated in advance.
 //!
 //! Only reading shows that a file still has the contents that were read of it. If it has grown since, these bytes may
-//! follow what was read, or the file was cut and has other contents now. They are lost if the file is gone or has become
-//! smaller; if it turns out to have other contents, they are not, since they are among these.
+//! follow what was read, or the file was cut and has other contents now. They are lost if the file is gone or has
+//! become smaller; if it turns out to have other contents, they are not, since they are among these.
 
 use tracing::warn;
 

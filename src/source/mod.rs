@@ -71,8 +71,8 @@ pub enum SourceError {
         /// The system's error.
         cause: io::Error,
     },
-    /// A compressed file is truncated or damaged, or needs more memory to unpack than is allowed; its contents after the
-    /// offset are lost.
+    /// A compressed file is truncated or damaged, or needs more memory to unpack than is allowed; its contents after
+    /// the offset are lost.
     #[error("decompressing {path} after byte {offset}: {cause}")]
     Damaged {
         /// The file.

@@ -83,8 +83,8 @@ impl Follower {
         }
     }
 
-    /// Says, at the first start that finds it so, that a log has been replaced since the stop and is nowhere. Nobody can
-    /// know whether anything was written to it meanwhile, so it is no gap; a gap that is known is reported as such.
+    /// Says, at the first start that finds it so, that a log has been replaced since the stop and is nowhere. Nobody
+    /// can know whether anything was written to it meanwhile, so it is no gap; a gap that is known is reported as such.
     pub(super) fn tell_replaced(&self, at: usize) {
         let Some(tail) = self.tails.get(at) else { return };
         let age = |one: &Tail| (one.position.born, one.position.directives.written);

@@ -236,8 +236,8 @@ impl Follower {
         self.tails.iter().any(|tail| discover::origin(pattern, &tail.position.path).is_some())
     }
 
-    /// Returns whether a file was created since the runs before began to follow a pattern, so that none of them can have
-    /// left it out as history. Without a birth time, it counts as new: then nothing is lost.
+    /// Returns whether a file was created since the runs before began to follow a pattern, so that none of them can
+    /// have left it out as history. Without a birth time, it counts as new: then nothing is lost.
     fn came_since(&self, pattern: &Path, file: Identity) -> bool {
         let since = self.options.followed.get(pattern);
         since.is_some_and(|since| file.born == 0 || since.0 <= file.born / 1000)

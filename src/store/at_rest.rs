@@ -1,10 +1,10 @@
 //! Reading the database as a user who may not write beside it: a copy of evidence, a read-only mount, another user.
 //!
-//! Whoever reads a database with a write-ahead log takes part in it and needs both files beside the database, or must be
-//! able to make them (sqlite.org/wal.html, "Read-Only Databases"). Without them, SQLite reads what it is told to be
+//! Whoever reads a database with a write-ahead log takes part in it and needs both files beside the database, or must
+//! be able to make them (sqlite.org/wal.html, "Read-Only Databases"). Without them, SQLite reads what it is told to be
 //! immutable, and it believes that: it passes over a write-ahead log, and over a writer. So only a database without
-//! these files is read in this way, since a daemon always has both, and each answer is checked by the database's size and
-//! time of change.
+//! these files is read in this way, since a daemon always has both, and each answer is checked by the database's size
+//! and time of change.
 
 use std::fmt::Write as _;
 use std::fs::symlink_metadata;

@@ -1,4 +1,5 @@
-//! The posture of every token: one walk over tokens and registry, which keeps nothing but a page and the subject at hand.
+//! The posture of every token: one walk over tokens and registry, which keeps nothing but a page and the subject at
+//! hand.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -87,8 +88,8 @@ impl Reader {
     }
 }
 
-/// Selects the tokens and registry rows, each from a place on. Between pages, a token may be used for the first time: so
-/// its row is read before tokens are, or it would be in neither.
+/// Selects the tokens and registry rows, each from a place on. Between pages, a token may be used for the first time:
+/// so its row is read before tokens are, or it would be in neither.
 fn queries() -> [String; 3] {
     [
         query(&summary::unused(UNUSED), "l.row"),

@@ -97,8 +97,8 @@ impl Reader {
         self.outlast_forgetting(to, || self.back_up(to))
     }
 
-    /// Makes a backup until nothing is forgotten meanwhile. Whoever forgets something removes the backup afterwards, which
-    /// one that gets its name later would survive.
+    /// Makes a backup until nothing is forgotten meanwhile. Whoever forgets something removes the backup afterwards,
+    /// which one that gets its name later would survive.
     fn outlast_forgetting(
         &self,
         to: &Path,

@@ -64,9 +64,9 @@ impl Reader {
 }
 
 impl Store {
-    /// Rewrites the database, so that its file holds nothing but what is stored. Whoever else wants to write waits as long as
-    /// copying it takes. Returns whether the file holds nothing else now: not while others read what was there before for
-    /// longer than a call waits. Then it stays due.
+    /// Rewrites the database, so that its file holds nothing but what is stored. Whoever else wants to write waits as
+    /// long as copying it takes. Returns whether the file holds nothing else now: not while others read what was there
+    /// before for longer than a call waits. Then it stays due.
     ///
     /// # Errors
     /// Any database error; [`StoreError::Room`] or [`StoreError::Full`] if there is no room for copies. The database
@@ -89,8 +89,8 @@ impl Store {
     }
 }
 
-/// Returns the directory in which SQLite makes temporary files, of which it says nothing itself: `unixTempFileDir` in its
-/// source, <https://www.sqlite.org/tempfiles.html>, section 5.
+/// Returns the directory in which SQLite makes temporary files, of which it says nothing itself: `unixTempFileDir` in
+/// its source, <https://www.sqlite.org/tempfiles.html>, section 5.
 fn temporary() -> PathBuf {
     let named = ["SQLITE_TMPDIR", "TMPDIR"].into_iter().filter_map(std::env::var_os);
     let usual = ["/var/tmp", "/usr/tmp", "/tmp"].map(PathBuf::from);

@@ -16,10 +16,10 @@ use super::{Reader, Store, StoreError, mutes};
 /// Which alerts no mail tells. Whether a mail was due for an alert was decided by the settings of its time, so rows say
 /// it, and today's `:at_once` does not.
 ///
-/// The mail about an incident tells the alerts up to the one that was fixed when it was first sent. Beyond those, more of
-/// what it named is no news if it is of a level that is mailed at once. Until it is fixed, it is sure to tell only that
-/// level: it is dropped if others told that. A bundle tells what is less urgent only of the incidents that it listed. A
-/// storm tells the incidents that had a mail coming and have no row of their own.
+/// The mail about an incident tells the alerts up to the one that was fixed when it was first sent. Beyond those, more
+/// of what it named is no news if it is of a level that is mailed at once. Until it is fixed, it is sure to tell only
+/// that level: it is dropped if others told that. A bundle tells what is less urgent only of the incidents that it
+/// listed. A storm tells the incidents that had a mail coming and have no row of their own.
 pub(super) const UNTOLD: &str = "NOT EXISTS (
        SELECT 1 FROM outbox AS mail
        WHERE mail.message_id > a.incident || '.' AND mail.message_id < a.incident || '/'
@@ -39,9 +39,9 @@ pub(super) const UNTOLD: &str = "NOT EXISTS (
            SELECT 1 FROM outbox WHERE message_id = i.id || '.' || i.revision))";
 
 impl Reader {
-    /// Sums up the alerts of a digest that no other mail tells and that are neither muted nor acknowledged; for any other
-    /// mail, none. Returns at most `most` of them in full. Repeating the same digest returns the same alerts, unless they
-    /// were pruned, muted, acknowledged, or told by the mail about their incident in between.
+    /// Sums up the alerts of a digest that no other mail tells and that are neither muted nor acknowledged; for any
+    /// other mail, none. Returns at most `most` of them in full. Repeating the same digest returns the same alerts,
+    /// unless they were pruned, muted, acknowledged, or told by the mail about their incident in between.
     ///
     /// # Errors
     /// Any database error.
@@ -101,9 +101,9 @@ impl Reader {
 }
 
 impl Store {
-    /// Queues the digest of a day, once a day: the alerts that were committed since the previous digest, or that earlier
-    /// ones left to mails that did not tell them; and the mutes that ended since. Returns whether it was queued. A day
-    /// without either has no mail. It is due at once.
+    /// Queues the digest of a day, once a day: the alerts that were committed since the previous digest, or that
+    /// earlier ones left to mails that did not tell them; and the mutes that ended since. Returns whether it was
+    /// queued. A day without either has no mail. It is due at once.
     ///
     /// # Errors
     /// Any database error.
@@ -154,8 +154,8 @@ impl Store {
     }
 }
 
-/// Returns up to which alert the digests before a time reach. Of one that was given up since the last was queued, nobody
-/// has read anything: the next one begins where it began.
+/// Returns up to which alert the digests before a time reach. Of one that was given up since the last was queued,
+/// nobody has read anything: the next one begins where it began.
 fn end_of_digests(db: &Connection, now: Timestamp) -> rusqlite::Result<i64> {
     let sql = "SELECT coalesce(
            min(after_alert) FILTER (WHERE state = 'dead' AND due >= ?1), max(upto_alert), 0)

@@ -1,8 +1,8 @@
 //! Forgetting: removes everything stored about a token or a principal, in one transaction, and overwrites it.
 //!
-//! SQLite leaves what is deleted in the file until the room is used again. Rows that are deleted here are overwritten, and
-//! the write-ahead log is emptied. Earlier versions of rows, and copies of them from when pages were split, remain until
-//! the database is [compacted](Store::compact).
+//! SQLite leaves what is deleted in the file until the room is used again. Rows that are deleted here are overwritten,
+//! and the write-ahead log is emptied. Earlier versions of rows, and copies of them from when pages were split, remain
+//! until the database is [compacted](Store::compact).
 
 use rusqlite::{Connection, params};
 use smol_str::{SmolStr, ToSmolStr};
@@ -97,8 +97,8 @@ impl Store {
     }
 }
 
-/// Moves the write-ahead log into the database and empties it. Returns whether it is empty: if others read for longer than
-/// a call waits, it is emptied later, the next time that all of it was moved and it is written to.
+/// Moves the write-ahead log into the database and empties it. Returns whether it is empty: if others read for longer
+/// than a call waits, it is emptied later, the next time that all of it was moved and it is written to.
 pub(super) fn empty_log(db: &Connection) -> rusqlite::Result<bool> {
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
 }

@@ -1,7 +1,8 @@
 //! What a digest left to mails that were still to be sent: the next digest tells it if those did not.
 //!
-//! A mail that was tried reports its incident up to a fixed alert, and an alert that is mailed at once has a mail coming:
-//! a digest leaves out both. But such a mail may go out as one of many that only counts its incident, or be given up.
+//! A mail that was tried reports its incident up to a fixed alert, and an alert that is mailed at once has a mail
+//! coming: a digest leaves out both. But such a mail may go out as one of many that only counts its incident, or be
+//! given up.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -9,9 +10,9 @@ use crate::engine::time::Timestamp;
 
 use super::postponed::Answers;
 
-/// Selects the numbers of the alerts that the digests up to `:after` left to mails that have been sent or given up since
-/// and that no digest before `:digest` is repeating; some may have been told. After which alert digests left a row what is
-/// less urgent than `:at_once`, the row says.
+/// Selects the numbers of the alerts that the digests up to `:after` left to mails that have been sent or given up
+/// since and that no digest before `:digest` is repeating; some may have been told. After which alert digests left a
+/// row what is less urgent than `:at_once`, the row says.
 pub(super) fn numbers() -> String {
     let is_repeated = is_repeated_before(":digest");
     format!(
@@ -24,8 +25,8 @@ pub(super) fn numbers() -> String {
     )
 }
 
-/// Whether what was left to `mail` was told by a digest older than `digest` that somebody is still to be asked again about:
-/// who accepted that one knows it, and who did not gets it with that one.
+/// Whether what was left to `mail` was told by a digest older than `digest` that somebody is still to be asked again
+/// about: who accepted that one knows it, and who did not gets it with that one.
 fn is_repeated_before(digest: &str) -> String {
     let is_settled = is_settled_by("told.created");
     format!(
@@ -35,8 +36,8 @@ fn is_repeated_before(digest: &str) -> String {
     )
 }
 
-/// Whether a digest of a time told what was left to `mail`: it did not as long as a mail about the same incident waited that
-/// had been tried, because that one might have told it.
+/// Whether a digest of a time told what was left to `mail`: it did not as long as a mail about the same incident waited
+/// that had been tried, because that one might have told it.
 fn is_settled_by(time: &str) -> String {
     format!(
         "NOT EXISTS (SELECT 1 FROM outbox AS other
@@ -47,8 +48,8 @@ fn is_settled_by(time: &str) -> String {
     )
 }
 
-/// Notes what a digest leaves to the mails that wait; for any other mail, nothing. To one that was never tried, it leaves
-/// only what is urgent.
+/// Notes what a digest leaves to the mails that wait; for any other mail, nothing. To one that was never tried, it
+/// leaves only what is urgent.
 pub(super) fn note(db: &Connection, digest: i64) -> rusqlite::Result<()> {
     let sql = "UPDATE outbox SET after_alert =
            iif(reported_upto IS NULL, digest.upto_alert, coalesce(outbox.after_alert, digest.after_alert))
@@ -57,8 +58,8 @@ pub(super) fn note(db: &Connection, digest: i64) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute([digest]).map(drop)
 }
 
-/// Notes that a digest was sent, or that nobody wants to know any more what it would tell: that is told then. If somebody
-/// is still to be asked again, it stays known, so that they get the same.
+/// Notes that a digest was sent, or that nobody wants to know any more what it would tell: that is told then. If
+/// somebody is still to be asked again, it stays known, so that they get the same.
 pub(super) fn note_sent(
     db: &Connection,
     digest: i64,
@@ -71,8 +72,8 @@ pub(super) fn note_sent(
     note(db, digest)
 }
 
-/// Notes that nobody is to be asked again any more about a digest; for any other mail, nothing. What was left since it was
-/// queued, not all were told.
+/// Notes that nobody is to be asked again any more about a digest; for any other mail, nothing. What was left since it
+/// was queued, not all were told.
 pub(super) fn note_repeated(db: &Connection, digest: i64) -> rusqlite::Result<()> {
     let sql = "SELECT created FROM outbox WHERE id = ?1 AND day IS NOT NULL";
     let created = db.prepare_cached(sql)?.query_row([digest], |row| row.get(0)).optional()?;

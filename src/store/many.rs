@@ -1,5 +1,5 @@
-//! What is counted of many tokens at once, and still holds the address or the name of each for a while: the callers of a
-//! log, and who took to something new.
+//! What is counted of many tokens at once, and still holds the address or the name of each for a while: the callers of
+//! a log, and who took to something new.
 //!
 //! None of it is found by a token. When one is forgotten, all of it goes, and counting begins anew.
 

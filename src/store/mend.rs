@@ -207,8 +207,8 @@ fn look(path: &Path, start: Start, now: Timestamp) -> Result<Option<Damage>, Sto
     })
 }
 
-/// Rolls back what a kill left half done. A restored database is given a write-ahead log under a rollback journal, which
-/// whoever only reads cannot roll back (sqlite.org/lockingv3.html, "Dealing with hot journals").
+/// Rolls back what a kill left half done. A restored database is given a write-ahead log under a rollback journal,
+/// which whoever only reads cannot roll back (sqlite.org/lockingv3.html, "Dealing with hot journals").
 fn roll_back(path: &Path) -> Result<(), StoreError> {
     if !path.exists() || !beside(path, "-journal").exists() {
         return Ok(());
@@ -264,8 +264,8 @@ fn replace(path: &Path, mut damage: Damage) -> Result<Damage, StoreError> {
     Ok(damage)
 }
 
-/// Puts the backup in the place of the database. One that is damaged too is moved out of the way: it no longer counts as
-/// a backup, so a new one is soon due.
+/// Puts the backup in the place of the database. One that is damaged too is moved out of the way: it no longer counts
+/// as a backup, so a new one is soon due.
 fn restore(path: &Path, made: Timestamp, damage: &Damage) -> Result<Outcome, StoreError> {
     let draft = beside(path, ".restoring");
     let fault = |doing| move |source| StoreError::file(path, doing, source);

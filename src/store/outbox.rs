@@ -296,8 +296,8 @@ impl Store {
         })
     }
 
-    /// Makes due now the mails that wait for a retry, or that somebody postponed, or that were queued by a clock that was ahead. Updates that gather
-    /// alerts keep their time.
+    /// Makes due now the mails that wait for a retry, or that somebody postponed, or that were queued by a clock that
+    /// was ahead. Updates that gather alerts keep their time.
     ///
     /// # Errors
     /// Any database error.
@@ -311,8 +311,8 @@ impl Store {
         })
     }
 
-    /// Drops mails whose alerts were all acknowledged or muted, or told by other mails. What a storm has grown by since it was read keeps
-    /// waiting.
+    /// Drops mails whose alerts were all acknowledged or muted, or told by other mails. What a storm has grown by since
+    /// it was read keeps waiting.
     ///
     /// # Errors
     /// Any database error.
@@ -328,8 +328,8 @@ impl Store {
         })
     }
 
-    /// Gives up mails; their `due` is the time of that from then on, and they stay visible in `status`. What a storm has
-    /// grown by since it was read keeps waiting.
+    /// Gives up mails; their `due` is the time of that from then on, and they stay visible in `status`. What a storm
+    /// has grown by since it was read keeps waiting.
     ///
     /// # Errors
     /// Any database error.
@@ -358,8 +358,8 @@ fn leave_rest(db: &Connection, mail: &Outgoing, now: Timestamp) -> rusqlite::Res
     storm::leave_rest(db, mail.id, upto, now)
 }
 
-/// Marks rows as sent in one mail. For a mail of its own, `sent_in` is the id of its row, and 0 once somebody has it who
-/// had postponed it; for a bundle of what exceeds the hourly cap, it is the negated id of its first row.
+/// Marks rows as sent in one mail. For a mail of its own, `sent_in` is the id of its row, and 0 once somebody has it
+/// who had postponed it; for a bundle of what exceeds the hourly cap, it is the negated id of its first row.
 fn mark_sent(
     db: &Connection,
     ids: &[i64],

@@ -46,8 +46,8 @@ impl Store {
     /// Checks that the database has not been removed or replaced since it was opened.
     ///
     /// # Errors
-    /// [`StoreError::Moved`]. All that was committed is then in the file that was opened, wherever it is now, and none of
-    /// it in a write-ahead log that a database put in its place could take for its own.
+    /// [`StoreError::Moved`]. All that was committed is then in the file that was opened, wherever it is now, and none
+    /// of it in a write-ahead log that a database put in its place could take for its own.
     pub fn expect_in_place(&self) -> Result<(), StoreError> {
         let Some(path) = self.place.missing() else { return Ok(()) };
         // If that fails, the next start checks the database, as it always does.

@@ -135,8 +135,8 @@ pub(super) fn keep(db: &Connection, id: i64, answers: &Answers) -> rusqlite::Res
     db.prepare_cached(sql)?.execute(of).map(drop)
 }
 
-/// Removes the mails that a condition names, and returns how many these were. Whom to ask again about a bundle stays known:
-/// its next row takes the place of the first.
+/// Removes the mails that a condition names, and returns how many these were. Whom to ask again about a bundle stays
+/// known: its next row takes the place of the first.
 pub(super) fn drop_mails(
     db: &Connection,
     condition: &str,

@@ -191,8 +191,8 @@ fn prune_alerts(db: &Connection, before: Timestamp, pruned: &mut Pruned) -> rusq
     Ok([n_alerts, n_incidents].iter().any(|n_gone| i64::try_from(*n_gone) == Ok(ROWS_A_CALL)))
 }
 
-/// Removes old mails, but not the newest digest: the next one begins where it ends; nor those that told what it may take
-/// for untold. Returns whether there may be more.
+/// Removes old mails, but not the newest digest: the next one begins where it ends; nor those that told what it may
+/// take for untold. Returns whether there may be more.
 fn prune_mails(db: &Connection, before: Timestamp, pruned: &mut Pruned) -> rusqlite::Result<bool> {
     pruned.mails = db
         .prepare_cached(

@@ -280,7 +280,8 @@ fn inherit(db: &Connection, old: Option<&Registered>, row: &Registered) -> rusql
         return Ok(());
     }
     if let Some(subject) = subject {
-        // Whether a token without a name states one itself is known from its next use on: until then it is not expected.
+        // Whether a token without a name states one itself is known from its next use on: until then it is not
+        // expected.
         let due = subject.due.filter(|_| !row.name.is_empty());
         remember(db, &[SubjectRow { principal: after.clone(), due, ..subject }])?;
     }

@@ -43,8 +43,9 @@ impl Reader {
 }
 
 impl Store {
-    /// Stops expecting principals that only ids of the old key lead to, which are those ids and the names registered for
-    /// tokens: from now on, their silence is not reported. One that is used nevertheless is expected again from then on.
+    /// Stops expecting principals that only ids of the old key lead to, which are those ids and the names registered
+    /// for tokens: from now on, their silence is not reported. One that is used nevertheless is expected again from
+    /// then on.
     ///
     /// # Errors
     /// Any database error.

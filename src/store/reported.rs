@@ -75,8 +75,8 @@ impl Store {
         })
     }
 
-    /// Notes of which incidents a bundle for these rows names all rules. The others it only counts, or in part; of those,
-    /// a waiting update is still to be sent.
+    /// Notes of which incidents a bundle for these rows names all rules. The others it only counts, or in part; of
+    /// those, a waiting update is still to be sent.
     ///
     /// # Errors
     /// Any database error.
@@ -96,8 +96,8 @@ impl Store {
         })
     }
 
-    /// Drops mails that others told. That was found out when `upto` was the newest alert: a mail that has got another one
-    /// since keeps waiting.
+    /// Drops mails that others told. That was found out when `upto` was the newest alert: a mail that has got another
+    /// one since keeps waiting.
     ///
     /// # Errors
     /// Any database error.

@@ -24,8 +24,8 @@ pub struct StreamStatus {
     pub tally: Tally,
     /// When bytes of it were last committed, read or lost.
     pub updated: Timestamp,
-    /// How well its log is read, packed by the engine; empty if that was never recorded, or is with a later stream of the
-    /// log.
+    /// How well its log is read, packed by the engine; empty if that was never recorded, or is with a later stream of
+    /// the log.
     pub health: String,
 }
 
@@ -97,8 +97,8 @@ impl Reader {
 }
 
 impl Store {
-    /// Forgets streams whose files are gone for good, and stores with others how well the logs of some were read. Returns
-    /// how many were known.
+    /// Forgets streams whose files are gone for good, and stores with others how well the logs of some were read.
+    /// Returns how many were known.
     ///
     /// # Errors
     /// Any database error.

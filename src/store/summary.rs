@@ -1,5 +1,5 @@
-//! The summaries of tokens, used, registered or both, with their state at a given time: what lists, histories and audits
-//! have in common.
+//! The summaries of tokens, used, registered or both, with their state at a given time: what lists, histories and
+//! audits have in common.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, Row, ToSql, named_params};

@@ -19,8 +19,8 @@ pub struct TokenFilter {
     pub state: Option<TokenState>,
     /// Used at this time or later.
     pub since: Option<Timestamp>,
-    /// Not used at this time or later; of those never used, not registered at this time or later either. Of a token that
-    /// has expired nobody expects use: only if `state` asks for such.
+    /// Not used at this time or later; of those never used, not registered at this time or later either. Of a token
+    /// that has expired nobody expects use: only if `state` asks for such.
     pub unused_since: Option<Timestamp>,
     /// Still valid, and ends at this time or before.
     pub ends_by: Option<Timestamp>,

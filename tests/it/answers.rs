@@ -1,5 +1,5 @@
-//! Whatever a mail server says, nothing is told in the clear that is for the server alone, nothing counts as accepted that
-//! was not, and what it says can be shown.
+//! Whatever a mail server says, nothing is told in the clear that is for the server alone, nothing counts as accepted
+//! that was not, and what it says can be shown.
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,5 @@
-//! A mail server with a filter: it refuses mails for their text, part of which is chosen by whoever sends requests. With
-//! a clock set by the test: the real pump, database and server.
+//! A mail server with a filter: it refuses mails for their text, part of which is chosen by whoever sends requests.
+//! With a clock set by the test: the real pump, database and server.
 
 use tokenwatch::clock;
 use tokenwatch::engine::alert::Level;

@@ -7,8 +7,8 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde_json::Value;
 
-/// Everything that the database holds of tokens, principals, alerts, people's words on them and the house, without the places
-/// of the lines; what waits to be mailed or was; how far streams were read, and what is remembered of logs.
+/// Everything that the database holds of tokens, principals, alerts, people's words on them and the house, without the
+/// places of the lines; what waits to be mailed or was; how far streams were read, and what is remembered of logs.
 pub(crate) fn dump(path: &Path) -> BTreeMap<String, Vec<String>> {
     let database = Connection::open(path).expect("database");
     let mut all = BTreeMap::new();

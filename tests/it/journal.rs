@@ -163,8 +163,8 @@ fn a_unit_that_falls_silent_is_told_once_and_one_that_speaks_on_is_not() {
     home.append("logs/a.log", half_hours(0..480).map(|line| line + "\n").collect::<String>());
     let daemon = home.run(&[]);
     wait_until("all is committed", || home.committed_lines() == 1360);
-    // A unit is known to be silent only after half a minute, and asked for with the next hour; the other one misses no more
-    // than that hour.
+    // A unit is known to be silent only after half a minute, and asked for with the next hour; the other one misses no
+    // more than that hour.
     let committed = Instant::now();
     wait_until("both have said nothing for long", || committed.elapsed() > Duration::from_secs(35));
     home.append("logs/a.log", half_hours(480..481).map(|line| line + "\n").collect::<String>());

@@ -1,4 +1,5 @@
-//! A recipient who postpones mails that others accept, with a clock set by the test: the real pump, database and server.
+//! A recipient who postpones mails that others accept, with a clock set by the test: the real pump, database and
+//! server.
 
 use tokenwatch::clock;
 use tokenwatch::engine::alert::Level;

@@ -1,5 +1,5 @@
-//! A mail server that refuses us until a person changes something, with a clock set by the test: the real pump, database
-//! and server.
+//! A mail server that refuses us until a person changes something, with a clock set by the test: the real pump,
+//! database and server.
 
 use tokenwatch::clock;
 use tokenwatch::engine::alert::Level;

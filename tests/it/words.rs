@@ -12,7 +12,8 @@ fn wait_for(home: &Home, n: u64) {
     wait_until("the lines are committed", || home.committed_lines() == 3 * 288 + n);
 }
 
-/// A request of a token so many hours from now. What people say counts by the clock, so that these lines have real times.
+/// A request of a token so many hours from now. What people say counts by the clock, so that these lines have real
+/// times.
 fn request(token: &str, hours: i64, (address, client): (&str, &str)) -> String {
     let time = chrono::Utc::now() + chrono::TimeDelta::hours(hours) + chrono::TimeDelta::seconds(1);
     let time = time.format("%d/%b/%Y:%H:%M:%S +0000");
@@ -35,8 +36,8 @@ fn say(home: &Home, token: &str, verdict: &str) {
     home.print(&["alerts", "ack", told[0]["alert"].as_str().expect("an id"), verdict]);
 }
 
-/// The lines of three tokens: used at home for twelve days, until 26 hours before an hour from now, and the first two then
-/// from elsewhere.
+/// The lines of three tokens: used at home for twelve days, until 26 hours before an hour from now, and the first two
+/// then from elsewhere.
 fn visits(end: i64) -> (String, [String; 3]) {
     let tokens = [1, 2, 3].map(|n| format!("exk_{n:08}0123456789abcdefgh"));
     let own = ("84.150.1.9", "curl/8.5.0");

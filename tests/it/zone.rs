@@ -80,8 +80,8 @@ fn at(text: &str) -> Timestamp {
     chrono::DateTime::parse_from_rfc3339(text).unwrap().to_utc().into()
 }
 
-/// The times of a log that says something every 40 minutes, as its clock shows them: for four weeks, then over the night in
-/// which the clock is set back at 01:00 UTC, and a day more. It shows 02:10, 02:50, 02:30.
+/// The times of a log that says something every 40 minutes, as its clock shows them: for four weeks, then over the
+/// night in which the clock is set back at 01:00 UTC, and a day more. It shows 02:10, 02:50, 02:30.
 fn quiet() -> String {
     let (start, turn) = (at("2026-09-28T00:10:00Z"), at("2026-10-25T01:00:00Z"));
     let end = turn.plus(DAY);

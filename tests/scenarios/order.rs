@@ -102,8 +102,8 @@ fn shuffled(usages: &[Usage], seed: u64, doubled: u64) -> Vec<Usage> {
     late.into_iter().map(|(_, usage)| usage.clone()).collect()
 }
 
-/// What is told in one order and not in the other. An hour more or less is a line across its end, and what is told worse is told: evidence that
-/// comes in another order may reach the same height in fewer steps.
+/// What is told in one order and not in the other. An hour more or less is a line across its end, and what is told
+/// worse is told: evidence that comes in another order may reach the same height in fewer steps.
 fn differences(a: &Told, b: &Told) -> Vec<String> {
     let has = |all: &Told, (who, rule, level, hour): &(String, SmolStr, Level, i64)| {
         all.iter().any(|one| {

@@ -34,7 +34,8 @@ pub(crate) fn lines(story: &Story) -> String {
     lines.iter().map(|line| line.text.as_str()).collect()
 }
 
-/// When calls are made, in seconds: `times` a day, from `at` on, `every` so often give or take a tenth, or anywhere within `spread`.
+/// When calls are made, in seconds: `times` a day, from `at` on, `every` so often give or take a tenth, or anywhere
+/// within `spread`.
 fn times(call: &Call, random: &mut Random) -> Vec<u64> {
     let mut times = Vec::new();
     let is_on =

@@ -294,7 +294,8 @@ impl Call {
     }
 }
 
-/// Kinds of tokens: 32 random hex digits, which is what the registry has; 12 of them; a JWT of this name, signed or not.
+/// Kinds of tokens: 32 random hex digits, which is what the registry has; 12 of them; a JWT of this name, signed or
+/// not.
 const FORMS: [&str; 4] = ["opaque", "short", "signed", "unsigned"];
 
 /// A principal's token of a kind.

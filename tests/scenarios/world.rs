@@ -28,7 +28,8 @@ pub(crate) struct World(pub(crate) Vec<Place>);
 impl World {
     /// The text of an address: a host of a network of a place.
     ///
-    /// `11.0.0.0/8` was never seen on the internet, `3ffe::/16` is no more (RFC 3701); documentation addresses have no place.
+    /// `11.0.0.0/8` was never seen on the internet, `3ffe::/16` is no more (RFC 3701); documentation addresses have no
+    /// place.
     pub(crate) fn address(&self, place: usize, net: u64, host: u64) -> String {
         let (at, net) = (place as u64, net % NETS);
         if self.0[place].is_v6 {

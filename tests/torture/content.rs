@@ -159,7 +159,8 @@ fn masks_in_the_place_of_tokens_are_counted_as_no_token() {
     let masks = ["****", "REDACTED", "[FILTERED]", "-", "", "xxxxxxxxxxxxxxxxxxxx", "ghp_****4f2a"];
     let mut n_lines = 0;
     for mask in masks {
-        // In the header, in the URL and in the objects that servers write; from two places, which one token would share.
+        // In the header, in the URL and in the objects that servers write; from two places, which one token would
+        // share.
         for address in ["192.0.2.7", "198.51.100.23"] {
             let line = line_of(n_lines, mask, 200).replace("192.0.2.7", address);
             let in_url = line.replace(" HTTP/1.1", &format!("?api_key={mask} HTTP/1.1"));

@@ -23,8 +23,8 @@ use crate::smtp::{Encryption, Message, Options, SmtpServer};
 /// Memory of the whole process, in KiB: what `[limits] memory` says by default.
 const MEMORY: u64 = 256 * 1024;
 
-/// What `[limits] memory` says in a sample, in KiB: less than the program itself takes, of which profiles and tokens have a
-/// quarter nevertheless.
+/// What `[limits] memory` says in a sample, in KiB: less than the program itself takes, of which profiles and tokens
+/// have a quarter nevertheless.
 const LITTLE_MEMORY: u64 = 64 * 1024;
 
 /// What the program itself takes at most, as README.md says, in KiB.
@@ -262,8 +262,8 @@ fn tokens_of_8_kib_are_tokens_like_others_and_longer_lines_are_cut() {
     assert_eq!(requests, [1, 1, 2], "{log}");
 }
 
-/// A program that compresses, the ending of its files, how much is to be unpacked, and the most memory that may take, in MiB:
-/// of xz and zstd, whoever compresses chooses how much is kept for it.
+/// A program that compresses, the ending of its files, how much is to be unpacked, and the most memory that may take,
+/// in MiB: of xz and zstd, whoever compresses chooses how much is kept for it.
 type Packer = (&'static str, &'static str, u64, u64);
 
 const PACKERS: [Packer; 4] = [
@@ -366,8 +366,8 @@ fn leaked(n: u32) -> String {
     format!("exk_{n:08}0123456789abcdefgh")
 }
 
-/// A request of a token of its own, which stands in the URL: an alert of level high if it is registered. All of them come within a minute, each from
-/// somewhere else.
+/// A request of a token of its own, which stands in the URL: an alert of level high if it is registered. All of them
+/// come within a minute, each from somewhere else.
 fn leak(n: u32, of: u32) -> String {
     format!(
         "198.{}.{}.{} - - [02/Mar/2026:08:00:{:02} +0000] \"GET /v1/feed?access_token={} HTTP/1.1\" \

@@ -63,8 +63,9 @@ fn reads_that_fail_while_changes_are_taken_in_do_not_end_the_daemon() {
     }
 }
 
-/// Pages that a commit changed are read anew after it failed: SQLite drops them. So as long as a commit takes more reads
-/// than there are between two that fail, it does not pass, however often it is tried; it is told, and tried until it does.
+/// Pages that a commit changed are read anew after it failed: SQLite drops them. So as long as a commit takes more
+/// reads than there are between two that fail, it does not pass, however often it is tried; it is told, and tried until
+/// it does.
 #[test]
 fn reads_that_fail_in_every_commit_are_waited_out_and_told() {
     if !works("51", "strace", &["-o", "/dev/null", "true"]) {
@@ -207,7 +208,8 @@ fn a_start_waits_for_a_disk_that_cannot_read_the_database_and_takes_it_for_whole
     let backup = site.home.path("state/tokenwatch.db.backup");
     fs::copy(site.home.path("state/tokenwatch.db"), backup).unwrap();
     let database = site.home.path("state/tokenwatch.db");
-    // The first pages can be read: of a failure there SQLite says what it is, and of one behind them that there is damage.
+    // The first pages can be read: of a failure there SQLite says what it is, and of one behind them that there is
+    // damage.
     let rest = "inject=pread64:error=EIO:when=16+16";
     let whole = "inject=read:error=EIO";
     let path = database.to_str().unwrap();

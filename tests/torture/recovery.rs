@@ -56,8 +56,8 @@ fn noise(database: &PathBuf, pages: std::ops::Range<u64>) {
     }
 }
 
-/// A site that has lived: 400 lines in its backup, 800 in its database, and no daemon. The first half of them stands in a file
-/// that was rotated.
+/// A site that has lived: 400 lines in its backup, 800 in its database, and no daemon. The first half of them stands in
+/// a file that was rotated.
 fn lived() -> Site {
     let mut site = Site::new();
     site.append("logs/a.log", 400);

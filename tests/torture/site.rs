@@ -129,8 +129,8 @@ impl Site {
 
     /// Gives the home to another user, with a copy of the program.
     pub(crate) fn give_to(&self, user: u32) {
-        // Not by this process: what another test starts meanwhile would hold the copy open for writing, and nobody could
-        // execute it until then.
+        // Not by this process: what another test starts meanwhile would hold the copy open for writing, and nobody
+        // could execute it until then.
         let mut copy = Command::new("cp");
         copy.arg(env!("CARGO_BIN_EXE_tokenwatch")).arg(self.home.path("tokenwatch"));
         assert!(copy.status().expect("cp").success());
@@ -277,8 +277,8 @@ impl Site {
         line.trim().trim_end_matches(" kB").parse().expect("KiB")
     }
 
-    /// Returns by how much the peak of memory has grown since it was so many KiB. The kernel's counters are exact to some
-    /// pages only, so that it may seem to fall.
+    /// Returns by how much the peak of memory has grown since it was so many KiB. The kernel's counters are exact to
+    /// some pages only, so that it may seem to fall.
     pub(crate) fn growth(&self, before: u64) -> u64 {
         self.peak_memory().saturating_sub(before)
     }
@@ -324,8 +324,8 @@ pub(crate) fn is_full() -> bool {
     std::env::var("TORTURE").is_ok_and(|how| how == "full")
 }
 
-/// Tells whether a command works here; says so if not. What `.ci/run` installs has to be there when it runs; what this machine
-/// refuses (root, namespaces, tracing) nobody can help.
+/// Tells whether a command works here; says so if not. What `.ci/run` installs has to be there when it runs; what this
+/// machine refuses (root, namespaces, tracing) nobody can help.
 pub(crate) fn works(case: &str, program: &str, arguments: &[&str]) -> bool {
     let why = match Command::new(program).args(arguments).output() {
         Ok(output) if output.status.success() => return true,

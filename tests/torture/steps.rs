@@ -195,7 +195,8 @@ fn run(steps: &[(Step, usize)], key: Option<&Site>, kill: Option<(usize, Back)>)
     site
 }
 
-/// What a database holds, however the lines were read: the streams show from which files, the order of mails from which first.
+/// What a database holds, however the lines were read: the streams show from which files, the order of mails from which
+/// first.
 fn contents(database: &Path) -> BTreeMap<String, Vec<String>> {
     let mut all = dump(database);
     all.remove("streams");
@@ -283,7 +284,8 @@ fn a_kill_at_any_step_of_a_deletion_changes_nothing() {
 /// What is written to the log before its rotation, and to the next file after it.
 type Round = [String; 2];
 
-/// How many alerts of an hour name tokens of the day one by one. Of more, which those are depends on which file is read first.
+/// How many alerts of an hour name tokens of the day one by one. Of more, which those are depends on which file is read
+/// first.
 const MOST_TOLD: u32 = 20;
 
 /// The ways to rotate, in turns.

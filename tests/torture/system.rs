@@ -138,7 +138,8 @@ fn a_hostile_line_under_a_nested_rule_is_judged_at_once() {
     assert!(began.elapsed() < LONGEST_CHECK, "{:?}", began.elapsed());
 }
 
-/// A token that is pinned to Germany, and where its addresses lie: of unallocated space, of which the built-in table knows nothing.
+/// A token that is pinned to Germany, and where its addresses lie: of unallocated space, of which the built-in table
+/// knows nothing.
 struct Pinned {
     site: Site,
     n_lines: u32,
@@ -247,8 +248,8 @@ fn a_geoip_file_that_is_written_over_or_cut_under_the_daemon_stays_in_use_and_a_
     assert!(daemon.terminate().success(), "{}", pinned.site.home.daemon_log());
 }
 
-/// What the service's unit does, without systemd: a user of its own, no capability and no way to one, nothing to write to but the
-/// state. What comes behind it is executed.
+/// What the service's unit does, without systemd: a user of its own, no capability and no way to one, nothing to write
+/// to but the state. What comes behind it is executed.
 fn sandbox(home: &Path) -> Vec<String> {
     let script = "
         set -e

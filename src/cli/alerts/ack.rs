@@ -56,8 +56,8 @@ struct Spoken<'a> {
 }
 
 impl Spoken<'_> {
-    /// Returns a word that holds from now on; of old logs, from what was read of them on: what is read next is old, too,
-    /// and a word of now would not hold for it.
+    /// Returns a word that holds from now on; of old logs, from what was read of them on: what is read next is old,
+    /// too, and a word of now would not hold for it.
     fn dated(&self, store: &Store, word: Word) -> anyhow::Result<Word> {
         let Some(end) = self.end.filter(|end| *end < word.at) else { return Ok(word) };
         let rows = store.recall_subjects(slice::from_ref(&word.principal))?;

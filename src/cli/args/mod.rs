@@ -125,8 +125,8 @@ pub enum Command {
     /// overdue, unused, unregistered.
     ///
     /// Each token has a list of findings; those of one principal that nobody registered are audited as one. Tokens of
-    /// which nothing is known but that nobody registered or uses them are counted, but not listed, unless --finding asks
-    /// for them; --json without -n prints them, too.
+    /// which nothing is known but that nobody registered or uses them are counted, but not listed, unless --finding
+    /// asks for them; --json without -n prints them, too.
     #[command(after_long_help = audit::findings())]
     Audit(Audit),
     /// Show, check and test rules.
@@ -151,9 +151,9 @@ pub enum Command {
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Follow these files, or the logs in these directories, instead of the configured sources, and print alerts instead
-    /// of mailing them. They are read from their start, as if all their lines came now: for old ones, use `replay`. A log
-    /// that a configured source names is read as that source says.
+    /// Follow these files, or the logs in these directories, instead of the configured sources, and print alerts
+    /// instead of mailing them. They are read from their start, as if all their lines came now: for old ones, use
+    /// `replay`. A log that a configured source names is read as that source says.
     #[arg(value_name = "PATH")]
     pub files: Vec<PathBuf>,
     /// Mail the alerts about PATH, too.
@@ -171,8 +171,8 @@ pub struct Replay {
     /// Read every line in this format instead of detecting it.
     #[arg(long, value_name = "FORMAT", long_help = formats("Read every line in this format instead of detecting it"))]
     pub format: Option<String>,
-    /// Read every file like this log: with the format, time zone, trusted proxies and service of the configured source that
-    /// names it. For old files elsewhere and for standard input; journal:UNIT stands for a unit's source.
+    /// Read every file like this log: with the format, time zone, trusted proxies and service of the configured source
+    /// that names it. For old files elsewhere and for standard input; journal:UNIT stands for a unit's source.
     #[arg(long = "as", value_name = "LOG", conflicts_with = "format")]
     pub like: Option<PathBuf>,
     /// Keep what was learned, so that a new installation has baselines before its first day.
@@ -326,7 +326,8 @@ pub struct TokensAdd {
     #[arg(long, value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
     /// Other registry columns with their values. `scopes` takes permissions (`read`, `write`, `/v1/items/*`,
-    /// `GET:/v1/items`), beyond which a use is an alert, and labels, which are only shown: `scopes="read;POST:/graphql;billing"`
+    /// `GET:/v1/items`), beyond which a use is an alert, and labels, which are only shown:
+    /// `scopes="read;POST:/graphql;billing"`
     #[arg(value_name = "COLUMN=VALUE")]
     pub columns: Vec<String>,
 }

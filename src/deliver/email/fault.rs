@@ -239,8 +239,8 @@ impl SendFault {
     }
 }
 
-/// Returns whether a refusal's enhanced status code (RFC 3463) is about the recipient: his address (5.1) or mailbox (5.2).
-/// Of the codes about addresses, three are or may be about the sender's.
+/// Returns whether a refusal's enhanced status code (RFC 3463) is about the recipient: his address (5.1) or mailbox
+/// (5.2). Of the codes about addresses, three are or may be about the sender's.
 fn is_about_recipient(text: &str) -> bool {
     let code = text.split_whitespace().next().unwrap_or_default();
     let is_about_sender = matches!(code, "5.1.0" | "5.1.7" | "5.1.8");

@@ -2,8 +2,9 @@
 //! before TLS begins, that line is of whoever is on the way to the server.
 //!
 //! What came before TLS began must not count as sent in it, either: lettre keeps what it read beyond the answer to
-//! STARTTLS, and would take it for answers of the server itself (the fault of CVE-2011-0411). So until TLS begins, it is
-//! given one line at a time, and nothing is written while a line is left: no server answers what it was not asked yet.
+//! STARTTLS, and would take it for answers of the server itself (the fault of CVE-2011-0411). So until TLS begins, it
+//! is given one line at a time, and nothing is written while a line is left: no server answers what it was not asked
+//! yet.
 
 use std::io;
 use std::net::SocketAddr;

@@ -159,8 +159,8 @@ pub(super) fn kinds(alerts: &[&Alert]) -> String {
     kinds.join(", ")
 }
 
-/// Returns the kinds of these alerts for a line of a digest, which may be all that is told of them: all rules, then what
-/// a score consists of, if there is room.
+/// Returns the kinds of these alerts for a line of a digest, which may be all that is told of them: all rules, then
+/// what a score consists of, if there is room.
 pub(super) fn line(alerts: &[&Alert]) -> String {
     let mut kinds = rules(alerts);
     let scores = alerts.iter().filter(|alert| alert.is_score());

@@ -1,5 +1,5 @@
-//! `scope-violation` and `mfa-missing`: a token is accepted for what its scopes do not permit, or for what takes a second
-//! factor.
+//! `scope-violation` and `mfa-missing`: a token is accepted for what its scopes do not permit, or for what takes a
+//! second factor.
 
 use smol_str::{SmolStr, format_smolstr};
 

@@ -169,7 +169,8 @@ pub struct Strain {
     pub about: String,
     /// Why, as far as it is known: the error of a log that cannot be opened.
     pub cause: String,
-    /// By how much lines are ahead (less than 0: behind), how old the file is, how long the oldest mail or bytes of the log have waited.
+    /// By how much lines are ahead (less than 0: behind), how old the file is, how long the oldest mail or bytes of the
+    /// log have waited.
     pub micros: i64,
 }
 

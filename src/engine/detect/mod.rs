@@ -7,8 +7,8 @@
 //! Other facts are stated by a function each: [`misread`] (a log that cannot be read), [`gone`] (bytes that were
 //! lost), [`missing`] (a log without lines), [`crowded`] (principals behind one address), [`strained`] (a clock, a
 //! GeoIP file, mails, reading or the database is not as it should be), [`shared`] and [`lost`] (what many do at once),
-//! [`fell_silent`] (a principal that has stopped calling), [`guessed`] (guessing), [`found`] (a token that may have been
-//! guessed) and [`walked`] (a walk through objects).
+//! [`fell_silent`] (a principal that has stopped calling), [`guessed`] (guessing), [`found`] (a token that may have
+//! been guessed) and [`walked`] (a walk through objects).
 
 mod beyond;
 mod concurrent;
@@ -237,7 +237,8 @@ impl Case<'_> {
     }
 
     /// Returns whether nobody but the sender of this request vouches for the principal: it is not registered, and was
-    /// not used on an earlier day. A day on which it got redirects alone is no active one, but the profile has its time.
+    /// not used on an earlier day. A day on which it got redirects alone is no active one, but the profile has its
+    /// time.
     fn is_new_here(&self) -> bool {
         let last = self.profile.last_seen();
         let is_first_day = last.is_none_or(|last| last.day() >= self.placed.usage.time.day());
@@ -328,8 +329,9 @@ impl Case<'_> {
         Some(silent)
     }
 
-    /// Returns the token if somebody registered it, else nothing: a principal's other tokens are a series, of which each
-    /// would be told, and would push out other reports. They change by the hour, or somebody makes up as many as he likes.
+    /// Returns the token if somebody registered it, else nothing: a principal's other tokens are a series, of which
+    /// each would be told, and would push out other reports. They change by the hour, or somebody makes up as many as
+    /// he likes.
     fn series(&self) -> &[u8] {
         let is_registered = self.row.is_some_and(|row| row.token.is_some());
         if is_registered { &self.placed.usage.token.0 } else { &[] }

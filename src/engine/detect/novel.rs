@@ -76,7 +76,8 @@ fn is_news<V: AsRef<str>>(
     case.tell(told, family.fact(), &what, case.params.repeat.new_hours).is_some()
 }
 
-/// Says that something is new: it was never seen; or it was, but it is held back, or was forgotten because it was misuse.
+/// Says that something is new: it was never seen; or it was, but it is held back, or was forgotten because it was
+/// misuse.
 pub(super) fn never(case: &Case<'_>) -> String {
     let days = counted(case.signals.active_days, "active day");
     let what = if case.signals.was_seen { "not one of its own" } else { "never seen" };

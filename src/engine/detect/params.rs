@@ -25,7 +25,8 @@ profile::section! {
         exposed_hours = 24.0, "h", "own choice: once a day until it is mended";
         /// A request beyond a token's scopes, or without a second factor: one method and route.
         beyond_hours = 24.0, "h", "own choice: once a day until it is mended";
-        /// What is new and not learned yet: country, network, client, journey, fan-out, waking, a server's leeway; a JWT that nobody signed or that lives long, a weak token.
+        /// What is new and not learned yet: country, network, client, journey, fan-out, waking, a server's leeway; a
+        /// JWT that nobody signed or that lives long, a weak token.
         new_hours = 720.0, "h", "own choice: as long as its actor (score.actor_repeat_days)";
     }
 }

@@ -40,8 +40,8 @@ fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
     because(facts, NAME, burst.nats.get(), sentence(burst));
 }
 
-/// `37 requests in 5 min, usually at most 4`; `usually none`; for a record `never more than 69 before`. If the evidence is an
-/// earlier moment of the day, which the numbers of now do not show, it says so.
+/// `37 requests in 5 min, usually at most 4`; `usually none`; for a record `never more than 69 before`. If the evidence
+/// is an earlier moment of the day, which the numbers of now do not show, it says so.
 pub(super) fn sentence(burst: &Burst) -> String {
     if !burst.is_now && burst.count <= burst.usual {
         return "far more requests earlier today than usual".to_owned();

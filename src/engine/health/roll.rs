@@ -256,8 +256,8 @@ impl Roll {
         silent
     }
 
-    /// Notes that a silent log has ended, if another log of its source began when it ended (an hour before its last line
-    /// at the earliest), and before its silence was news. Each log continues one. Returns whether it has ended.
+    /// Notes that a silent log has ended, if another log of its source began when it ended (an hour before its last
+    /// line at the earliest), and before its silence was news. Each log continues one. Returns whether it has ended.
     fn end(
         &mut self,
         name: &SmolStr,

@@ -6,8 +6,8 @@
 //!                            -5 h for 10 min  neither: the clock is 5 h behind, a zone west of UTC
 //! ```
 //!
-//! Lines from the past are no fault as such, so only a log whose newest lines lag behind by the same whole quarters of an
-//! hour, without a pause, has a clock that is behind.
+//! Lines from the past are no fault as such, so only a log whose newest lines lag behind by the same whole quarters of
+//! an hour, without a pause, has a clock that is behind.
 
 use serde::{Deserialize, Serialize};
 

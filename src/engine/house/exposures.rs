@@ -14,8 +14,8 @@ use crate::engine::time::Timestamp;
 /// last one of each hour and 2 KiB each, a flood that never ends fills a megabyte a day.
 pub const NAMED: u32 = 20;
 
-/// How many counts of a sort are kept. Logs that are read side by side come from different hours, if one is behind or in
-/// another zone: the hours of a day.
+/// How many counts of a sort are kept. Logs that are read side by side come from different hours, if one is behind or
+/// in another zone: the hours of a day.
 const COUNTS: usize = 24;
 
 /// The hours for which is known what a site's principals have in common: as long as the same is not reported again of
@@ -97,8 +97,8 @@ struct Count {
 }
 
 impl Exposures {
-    /// Counts an exposure of a token that is new here, or what a site has in common. Returns what to report; `None` if its hour, or its
-    /// thirty days, have had their reports.
+    /// Counts an exposure of a token that is new here, or what a site has in common. Returns what to report; `None` if
+    /// its hour, or its thirty days, have had their reports.
     pub fn note(&mut self, of: Exposed, time: Timestamp) -> Option<Room> {
         let count = self.0.value.of(of, time.hour());
         let n = count.n;

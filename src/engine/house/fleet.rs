@@ -175,7 +175,8 @@ impl Changes {
         if self.0.is_empty() { None } else { self.0.get(&what.name()) }
     }
 
-    /// Notes that a principal took to something, in one of the site's hours; returns what is shared if that makes it so.
+    /// Notes that a principal took to something, in one of the site's hours; returns what is shared if that makes it
+    /// so.
     pub(super) fn note(
         &mut self,
         what: What,

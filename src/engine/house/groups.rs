@@ -134,8 +134,8 @@ impl Group {
         self.told = Some(Telling::implied(by, self.window.strange, now));
     }
 
-    /// Notes a source that is due to be reported itself, by what it tried within a day and what was accepted from there.
-    /// Returns whether so many of the group are that it is reported instead.
+    /// Notes a source that is due to be reported itself, by what it tried within a day and what was accepted from
+    /// there. Returns whether so many of the group are that it is reported instead.
     pub(super) fn join(
         &mut self,
         visit: &Visit,
@@ -155,8 +155,8 @@ impl Group {
         told
     }
 
-    /// Returns what its members tried. The group's window says neither what is usual for them nor who is known there: it
-    /// holds what they tried in other hours themselves.
+    /// Returns what its members tried. The group's window says neither what is usual for them nor who is known there:
+    /// it holds what they tried in other hours themselves.
     pub(super) fn guesses_of_members(&self, named: Named, now: i64) -> Guesses {
         let Members { began, sources, tries, tokens, accepted, .. } = self.members;
         Guesses {

@@ -131,8 +131,8 @@ pub struct Guesses {
 }
 
 impl Guesses {
-    /// Returns whose room in the hour the report takes: what is slow must not take that of what is worse, nor what was in
-    /// vain that of what was not.
+    /// Returns whose room in the hour the report takes: what is slow must not take that of what is worse, nor what was
+    /// in vain that of what was not.
     const fn exposed(&self) -> Exposed {
         match self.manner {
             Manner::Slow => Exposed::Slow,

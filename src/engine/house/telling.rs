@@ -87,7 +87,8 @@ impl Telling {
         }
     }
 
-    /// Returns whether a window holds what was reported: the same tokens, and hardly any others. Then the story goes on.
+    /// Returns whether a window holds what was reported: the same tokens, and hardly any others. Then the story goes
+    /// on.
     pub(super) fn repeats(this: &mut Option<Self>, window: &Window, now: i64) -> bool {
         let Some(told) = this else { return false };
         let is_lately = now.saturating_sub(told.seen).abs() < STORY;

@@ -124,8 +124,8 @@ impl Desk {
         self.open.is_none() && self.told.is_empty()
     }
 
-    /// Returns whether a match is news; if so, remembers it. Everything is news again once a person has confirmed misuse
-    /// of the principal: it should be over.
+    /// Returns whether a match is news; if so, remembers it. Everything is news again once a person has confirmed
+    /// misuse of the principal: it should be over.
     pub fn is_news(&mut self, found: &Match<'_>, words: &Words) -> bool {
         let Match { rule, principal, time, key, within } = *found;
         self.told.retain(|told| time < told.until);

@@ -334,8 +334,9 @@ fn by_name(values: &[(&'static str, Value)]) -> Values {
     values.iter().map(|(name, value)| (SmolStr::new_static(name), value.clone())).collect()
 }
 
-/// Returns the reasons that support this rule, heaviest first; for a rule of the site's own its title, then all of them.
-/// A place that the registry does not allow comes first: it is certain, and the first thing to know about a score.
+/// Returns the reasons that support this rule, heaviest first; for a rule of the site's own its title, then all of
+/// them. A place that the registry does not allow comes first: it is certain, and the first thing to know about a
+/// score.
 fn reasons(rule: &Rule, facts: &Facts) -> Vec<Reason> {
     let is_score = rule.head.is_score();
     let is_own =

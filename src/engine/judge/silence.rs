@@ -38,8 +38,8 @@ impl Judge {
         told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
     }
 
-    /// Examines one silence at the start of the current hour; returns it if it is news. It is not if all tokens have ended, or if it is part of a
-    /// report about many.
+    /// Examines one silence at the start of the current hour; returns it if it is news. It is not if all tokens have
+    /// ended, or if it is part of a report about many.
     fn silence(&self, memory: &mut Memory, handle: Handle) -> Option<Silent> {
         let Recalled { principal, subject, house, .. } = memory.subject(handle)?;
         let time = house.hour();

@@ -65,8 +65,8 @@ pub struct Position {
     pub head_length: u32,
     /// Hash of the last `min(offset, 64)` bytes before `offset`.
     pub tail: u64,
-    /// The end of what is known to have been written to the file: its size when it was last looked at, without NULs at its
-    /// end once they were seen. What of it is gone before it is read is a gap.
+    /// The end of what is known to have been written to the file: its size when it was last looked at, without NULs at
+    /// its end once they were seen. What of it is gone before it is read is a gap.
     pub size: u64,
     /// Where reading began. The bytes before it were there before the file was followed, or were read from the file
     /// of which this one is a copy.
@@ -259,8 +259,8 @@ pub enum Loss {
     Truncated,
     /// The file was removed, whatever name it had been rotated to.
     Removed,
-    /// The file, which was compressed, is damaged, cut short, or needs more memory to unpack than is allowed: how much it
-    /// contained is known at least.
+    /// The file, which was compressed, is damaged, cut short, or needs more memory to unpack than is allowed: how much
+    /// it contained is known at least.
     Damaged,
 }
 

@@ -15,8 +15,8 @@ use crate::engine::usage::{Outcome, Usage};
 /// The values that tokens were seen with since the last commit.
 #[derive(Debug)]
 struct Values {
-    /// By the hash of facet and value, so that a known value needs no new string. Whoever chooses values cannot know the
-    /// seed, or one of equal hash would count as another.
+    /// By the hash of facet and value, so that a known value needs no new string. Whoever chooses values cannot know
+    /// the seed, or one of equal hash would count as another.
     numbers: HashMap<u64, u32, SeedableRandomState>,
     known: Vec<(Facet, SmolStr)>,
 }

@@ -356,8 +356,8 @@ impl Memory {
         }
     }
 
-    /// Ends the entries of tokens in the journal, and gives up the places of those that did not become known. Visits only
-    /// these: memory may hold a million others.
+    /// Ends the entries of tokens in the journal, and gives up the places of those that did not become known. Visits
+    /// only these: memory may hold a million others.
     fn close_entries(&mut self, ledger: &Ledger) {
         for token in ledger.tokens.keys() {
             if let Some(slot) = self.tokens.get_mut(token) {

@@ -8,8 +8,9 @@ use smol_str::SmolStr;
 use super::Subject;
 use crate::engine::commit::SubjectRow;
 
-/// The approximate size of an open subject: [`Subject`] itself, and its values, actors and reports, in vectors that are as
-/// long as they have to be. The average of a generated site is 1,500 to 2,800 bytes; one with all tables full has 5,200.
+/// The approximate size of an open subject: [`Subject`] itself, and its values, actors and reports, in vectors that are
+/// as long as they have to be. The average of a generated site is 1,500 to 2,800 bytes; one with all tables full has
+/// 5,200.
 const OPEN_BYTES: usize = 2560;
 
 /// The approximate size of each besides that: its slot, its name, its place by name.

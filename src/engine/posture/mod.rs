@@ -1,7 +1,7 @@
 //! Posture: what the state of tokens asks a person to mend, whether or not anything unusual happened.
 //!
-//! [`Standing`] is what is known of one token, [`Posture`] that of a subject: a token, or all tokens that state the same
-//! principal. What is known comes from outside; so does the present, to which ages are counted.
+//! [`Standing`] is what is known of one token, [`Posture`] that of a subject: a token, or all tokens that state the
+//! same principal. What is known comes from outside; so does the present, to which ages are counted.
 
 mod kind;
 mod standing;
@@ -63,8 +63,8 @@ impl Default for Limits {
     }
 }
 
-/// Returns whether a token's end is worth a word so long `before`: its life is twice as long at least. One that is issued
-/// for a week is not news on its first day. If nobody knows when it was issued, it lives for long.
+/// Returns whether a token's end is worth a word so long `before`: its life is twice as long at least. One that is
+/// issued for a week is not news on its first day. If nobody knows when it was issued, it lives for long.
 #[must_use]
 pub fn is_worth_a_word(before: i64, end: Timestamp, issued_at: Option<Timestamp>) -> bool {
     issued_at.is_none_or(|issued_at| before.saturating_mul(2) <= end.since(issued_at))

@@ -177,9 +177,9 @@ impl Standing {
         Some(Finding { kind: Kind::DeadButAccepted, since: Some(end.at), detail })
     }
 
-    /// Returns the alerts that it was exposed. It stays exposed until it is replaced, however old the alert is; one that
-    /// has ended by itself is followed by the next, sent in the same way. One that nobody registered and nobody uses any
-    /// more can be replaced by nobody.
+    /// Returns the alerts that it was exposed. It stays exposed until it is replaced, however old the alert is; one
+    /// that has ended by itself is followed by the next, sent in the same way. One that nobody registered and nobody
+    /// uses any more can be replaced by nobody.
     pub(super) fn exposures(
         &self,
         limits: &Limits,

@@ -1,4 +1,5 @@
-//! Compares what a principal does, rather than who it is: the hour, new routes, errors, gaps, and how many strangers come.
+//! Compares what a principal does, rather than who it is: the hour, new routes, errors, gaps, and how many strangers
+//! come.
 
 use crate::engine::profile::actor::distinct;
 use crate::engine::profile::compare::{chain, is_somebody_else};
@@ -88,7 +89,8 @@ impl Profile {
     }
 
     /// Compares dormancy: the first use after a long gap. An actor that is held back does not end the gap for others,
-    /// but it does for itself. When nobody called, a log was lost, or all had a holiday: that is no gap of one principal.
+    /// but it does for itself. When nobody called, a log was lost, or all had a holiday: that is no gap of one
+    /// principal.
     fn compare_gap(&self, signals: &mut Signals, params: &Params, peers: &dyn Peers) {
         let (time, cap) = (signals.time, params.caps.dormancy);
         let was_here = self.actors.get(signals.actor_key);

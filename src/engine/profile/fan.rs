@@ -42,9 +42,9 @@ impl Fan {
         self.requests = self.requests.saturating_add(1);
     }
 
-    /// Counts a neighbourhood as usual in all weeks, unless as many as there are in this hour already are: many principals
-    /// took to it at once, as behind a proxy that is new in front of the server, so one of them has not come into many
-    /// hands by it.
+    /// Counts a neighbourhood as usual in all weeks, unless as many as there are in this hour already are: many
+    /// principals took to it at once, as behind a proxy that is new in front of the server, so one of them has not come
+    /// into many hands by it.
     pub(super) fn accept(&mut self) {
         let count = u16::try_from(distinct(self.bits)).unwrap_or(u16::MAX);
         self.weeks = self.weeks.map(|usual| usual.saturating_add(1).min(count).max(usual));

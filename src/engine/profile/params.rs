@@ -31,11 +31,11 @@ pub trait Section {
 /// Declares a [`Section`]: a struct of `f64`s with defaults, units and sources.
 macro_rules! section {
     ($(#[$meta:meta])* $Section:ident = $name:literal {
-        $(#[doc = $about:literal] $key:ident = $default:literal, $unit:literal, $source:literal;)+
+        $($(#[doc = $about:literal])+ $key:ident = $default:literal, $unit:literal, $source:literal;)+
     }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq)]
-        pub struct $Section { $(#[doc = $about] pub $key: f64,)+ }
+        pub struct $Section { $($(#[doc = $about])+ pub $key: f64,)+ }
 
         impl Default for $Section {
             fn default() -> Self {
@@ -49,7 +49,7 @@ macro_rules! section {
                     &[$($crate::engine::profile::Parameter {
                         section: $name,
                         key: stringify!($key),
-                        about: $about.trim_ascii(),
+                        about: concat!($($about),+).trim_ascii(),
                         default: $default,
                         unit: $unit,
                         source: $source,

@@ -159,8 +159,8 @@ impl Keys {
         }
     }
 
-    /// Returns the keys under which a profile may remember an actor from a new place since more of it was new: one of its
-    /// days may have taught its client, or its network, but not this country.
+    /// Returns the keys under which a profile may remember an actor from a new place since more of it was new: one of
+    /// its days may have taught its client, or its network, but not this country.
     pub(super) fn remembered_before(&self, novel: Families) -> impl Iterator<Item = u32> {
         let is_elsewhere = novel.has(Family::Country) || novel.has(Family::Network);
         let with_client = is_elsewhere.then(|| self.actor([Family::Client].into_iter().collect()));

@@ -110,8 +110,8 @@ impl Rhythm {
 }
 
 impl Profile {
-    /// Notes that there was a call in one of the site's hours; only the first in each counts. Nobody expects a person to
-    /// call, or whoever paused for too long: that starts from the beginning.
+    /// Notes that there was a call in one of the site's hours; only the first in each counts. Nobody expects a person
+    /// to call, or whoever paused for too long: that starts from the beginning.
     pub fn call(&mut self, usage: &Usage, beat: u32, params: &Silence) {
         if self.rhythm.beat == beat {
             return;
@@ -135,10 +135,10 @@ impl Profile {
         Some(self.rhythm.wait).filter(|hours| *hours > 0)
     }
 
-    /// Examines the silence at the start of one of the site's hours; `hour` is that hour since 1970, `leapt` the one that
-    /// the site's clock last leapt to. A silence that is news is not examined again before the next call. That many hours
-    /// of the clock must have passed, too, without a leap: where logs are read out of order, the site's hours may run
-    /// ahead of the clock, and after a leap nobody had the time to call. Then the silence is due later.
+    /// Examines the silence at the start of one of the site's hours; `hour` is that hour since 1970, `leapt` the one
+    /// that the site's clock last leapt to. A silence that is news is not examined again before the next call. That
+    /// many hours of the clock must have passed, too, without a leap: where logs are read out of order, the site's
+    /// hours may run ahead of the clock, and after a leap nobody had the time to call. Then the silence is due later.
     pub fn silence(&mut self, beat: u32, hour: i64, leapt: i64) -> Option<Silent> {
         let Self { rhythm, last, .. } = self;
         if rhythm.due()? > beat {

@@ -131,8 +131,8 @@ fn v4(text: &[u8]) -> Option<Ipv4Addr> {
     parts.next().is_none().then(|| Ipv4Addr::from(octets))
 }
 
-/// Returns whether a space in a list of hops is between two of them: a comma precedes it, and another hop follows. A list
-/// that a client ended with a comma must not take the next field for a hop.
+/// Returns whether a space in a list of hops is between two of them: a comma precedes it, and another hop follows. A
+/// list that a client ended with a comma must not take the next field for a hop.
 pub(super) fn is_between_hops(list: &[u8], space: usize) -> bool {
     let Some((before, behind)) = list.split_at_checked(space) else { return false };
     let next = behind.trim_ascii_start();

@@ -174,8 +174,8 @@ fn head<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
     Ok(rest)
 }
 
-/// Returns whether a word is a daemon's tag such as `haproxy[674]:` rather than a host or client. For a client without an
-/// address, nginx writes `unix:`, and Gunicorn nothing.
+/// Returns whether a word is a daemon's tag such as `haproxy[674]:` rather than a host or client. For a client without
+/// an address, nginx writes `unix:`, and Gunicorn nothing.
 fn is_tag(word: &[u8]) -> bool {
     word.ends_with(b":") && !word.ends_with(b"::") && word != b"unix:"
 }

@@ -1,8 +1,8 @@
 //! How long a request took, in the notations of logs.
 //!
 //! nginx (`$request_time`), Caddy (`duration`), CloudFront (`time-taken`) and load balancers of AWS write seconds with
-//! a fraction; IIS (`time-taken`) and Squid write whole milliseconds, pino-http (`responseTime`) milliseconds. Elsewhere
-//! a whole number may be of any unit.
+//! a fraction; IIS (`time-taken`) and Squid write whole milliseconds, pino-http (`responseTime`) milliseconds.
+//! Elsewhere a whole number may be of any unit.
 //!
 //! Only what the server alone writes is believed: a template's variable, a key, a column. What ends a token is compared
 //! with the beginning of the request, so whoever could write a duration into a line could hide uses of a dead token.

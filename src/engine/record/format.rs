@@ -292,7 +292,8 @@ impl Format {
     }
 }
 
-/// Returns whether a file is named as an error log, such as `error.log.1` or `ssl_error_log`; a journal's unit never is.
+/// Returns whether a file is named as an error log, such as `error.log.1` or `ssl_error_log`; a journal's unit never
+/// is.
 #[must_use]
 pub fn is_error_log(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();

@@ -1,7 +1,8 @@
 //! `HAProxy`'s HTTP log (`option httplog`, `option httpslog`), as documented in section 8.2.3 of its manual.
 //!
 //! ```text
-//! client:port [time] frontend backend/server timers status bytes cc cs state conns queues[ {req}][ {res}] "request"[ further]
+//! client:port [time] frontend backend/server timers status bytes cc cs state conns queues
+//!   [ {req}][ {res}] "request"[ further]
 //! ```
 //!
 //! The time has no zone and is read as UTC. Captured headers have no names: the values are further fields, and the

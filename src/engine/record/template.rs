@@ -49,7 +49,8 @@ impl Template {
         &self.text
     }
 
-    /// Parses a line. One that ends early is read as far as it goes, provided that it has the status, with what it lacks.
+    /// Parses a line. One that ends early is read as far as it goes, provided that it has the status, with what it
+    /// lacks.
     pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
         let Some(mut rest) = line.strip_prefix(&self.lead[..]) else {
             return Err(reject(line, line.len(), quote(&self.lead), 1));

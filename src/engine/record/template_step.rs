@@ -131,9 +131,9 @@ impl Step {
         rest.get(length..)?.starts_with(&self.after).then_some(length)
     }
 
-    /// Returns the length of a list of hops. A client may have written words into it, but its proxy added a comma and an
-    /// address, which the dash of an absent field may follow. Otherwise it ends at the first space that is not between
-    /// two hops.
+    /// Returns the length of a list of hops. A client may have written words into it, but its proxy added a comma and
+    /// an address, which the dash of an absent field may follow. Otherwise it ends at the first space that is not
+    /// between two hops.
     fn length_of_hops(&self, rest: &[u8]) -> Option<usize> {
         let near = rest.get(..memchr::memchr(b'"', rest).unwrap_or(rest.len()))?;
         let mut spaces = memmem::find_iter(near, &self.after);
@@ -255,8 +255,8 @@ impl Step {
         reject(line, 0, format!("the whole {}", self.written), self.column)
     }
 
-    /// Returns the reject of a value that the variable cannot have. If its first word is one, the template's literal was
-    /// to follow there, and was found too late.
+    /// Returns the reject of a value that the variable cannot have. If its first word is one, the template's literal
+    /// was to follow there, and was found too late.
     pub(super) fn misfit(&self, line: &[u8], rest: &[u8], raw: &[u8]) -> Reject {
         let word = first_word(raw);
         let is_value = |word: &[u8]| {

@@ -221,8 +221,8 @@ impl Changes {
         }
     }
 
-    /// Changes a row. A row without a token keeps its name, since the name identifies it. A token that is given a successor
-    /// is rotated, as of now unless a time is given.
+    /// Changes a row. A row without a token keeps its name, since the name identifies it. A token that is given a
+    /// successor is rotated, as of now unless a time is given.
     pub fn apply(&self, row: &mut Registered, now: Timestamp) {
         let rotated_before = row.rotated_at;
         let from = self.values.clone();

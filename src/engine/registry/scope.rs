@@ -17,8 +17,8 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Parses a permission (`read`, `write`, `*`, `/path`, `METHOD:/path`, with or without `/*`), or else takes the text
-    /// as a label: `billing`, `repo:status`.
+    /// Parses a permission (`read`, `write`, `*`, `/path`, `METHOD:/path`, with or without `/*`), or else takes the
+    /// text as a label: `billing`, `repo:status`.
     ///
     /// # Errors
     /// It is meant as a permission, but is none. Returns what is expected instead.

@@ -13,8 +13,8 @@ pub(super) enum At {
     Field(String),
 }
 
-/// Returns the place of the only line that begins with the faulty key or field. Returns nothing if there is no such line,
-/// or if the file has several documents: the parser does not report which document a rule is from.
+/// Returns the place of the only line that begins with the faulty key or field. Returns nothing if there is no such
+/// line, or if the file has several documents: the parser does not report which document a rule is from.
 pub(super) fn of(text: &str, at: &At) -> Option<Spot> {
     let (line, _, column) = only(text, at)?;
     Some(Spot { line, column })

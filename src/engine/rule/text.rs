@@ -1,5 +1,5 @@
-//! Parses the text of a rule file. The parser stops at the first modifier that it does not know; for the other faults of
-//! that rule, the text is parsed again without it.
+//! Parses the text of a rule file. The parser stops at the first modifier that it does not know; for the other faults
+//! of that rule, the text is parsed again without it.
 
 use rsigma_parser::{SigmaCollection, SigmaRule, parse_sigma_yaml};
 

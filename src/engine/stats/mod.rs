@@ -1,7 +1,7 @@
 //! Estimators in constant memory, with results that are identical to the bit on every machine.
 //!
-//! All arithmetic is IEEE basic operations, of which the square root is one, and `libm`. Whatever is kept between two usages is an integer or an `f32`,
-//! so that storing it and reading it back changes nothing.
+//! All arithmetic is IEEE basic operations, of which the square root is one, and `libm`. Whatever is kept between two
+//! usages is an integer or an `f32`, so that storing it and reading it back changes nothing.
 
 mod counts;
 mod days;

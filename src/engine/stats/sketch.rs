@@ -50,7 +50,8 @@ impl Sketch {
     }
 
     /// Returns whether these values are among others, all but a few: at least three quarters, and fewer than five are
-    /// not. Of more than 88 others (half of the bits) that cannot be told: other values would share their bits by chance.
+    /// not. Of more than 88 others (half of the bits) that cannot be told: other values would share their bits by
+    /// chance.
     #[must_use]
     pub fn is_mostly_in(&self, others: &Self) -> bool {
         const MOST: u32 = 64;

@@ -140,8 +140,8 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// Searches a field of unknown meaning for a scheme with its credential, or for a token's shape. Whatever looks like
-    /// an id may have been sent by a client that has read it somewhere.
+    /// Searches a field of unknown meaning for a scheme with its credential, or for a token's shape. Whatever looks
+    /// like an id may have been sent by a client that has read it somewhere.
     pub(super) fn unnamed(&mut self, value: &'a [u8]) {
         let value = unquoted(value.trim_ascii());
         let (scheme, rest) = Scheme::of(value);

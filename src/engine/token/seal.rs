@@ -229,8 +229,8 @@ impl Sealed {
     }
 }
 
-/// Returns the most bits that a secret can have, if they are few. How vendors and JWTs are made is known, and a password
-/// is chosen by a person.
+/// Returns the most bits that a secret can have, if they are few. How vendors and JWTs are made is known, and a
+/// password is chosen by a person.
 fn few_bits(secret: &Secret<'_>, form: Form) -> Option<u8> {
     if form.kind == Form::OPAQUE.kind { most_bits(secret.expose()) } else { None }
 }

@@ -1,4 +1,5 @@
-//! What a detector states, and what its own rule makes of it: what one keeps apart, the other must not drop as the same.
+//! What a detector states, and what its own rule makes of it: what one keeps apart, the other must not drop as the
+//! same.
 
 use super::*;
 use crate::engine::detect::detect;

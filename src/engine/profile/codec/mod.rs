@@ -40,8 +40,8 @@ use crate::engine::time::Timestamp;
 const VERSION: u8 = 9;
 /// No loads of whole days, which start empty.
 const WITHOUT_DAY_LOADS: u8 = 8;
-/// No calendar and no strangers: only the last day is known to be counted. Version 6 is read like it: it does not say whether what was
-/// reported had been refused.
+/// No calendar and no strangers: only the last day is known to be counted. Version 6 is read like it: it does not say
+/// whether what was reported had been refused.
 const WITHOUT_CALENDAR: u8 = 7;
 /// Whole bytes.
 const IN_BYTES: u8 = 5;

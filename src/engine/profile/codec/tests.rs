@@ -34,7 +34,8 @@ fn a_profile_in_whole_bytes_is_read_without_loss_and_becomes_smaller() {
     assert_eq!((profile.n_days, profile.actors.0.len(), profile.rhythm.days), (60, 4, 55));
     let new = profile.encode();
     for version in [6, WITHOUT_CALENDAR] {
-        // What these reported covers both outcomes; an empty calendar, no strangers and no days' loads take three bytes.
+        // What these reported covers both outcomes; an empty calendar, no strangers and no days' loads take three
+        // bytes.
         let rest = new[1..new.len() - 3].iter().copied();
         let before: Vec<u8> = [version].into_iter().chain(rest).collect();
         assert_eq!(Profile::decode(&before).as_ref(), Ok(&profile), "version {version}");

@@ -52,8 +52,8 @@ impl Pace {
     }
 
     /// Learns level, hour of the day and dispersion from the hour. A count beyond four standard
-    /// deviations is cut to that limit, so that an attack does not become normal at once. `fading` is what the level loses
-    /// in an hour.
+    /// deviations is cut to that limit, so that an attack does not become normal at once. `fading` is what the level
+    /// loses in an hour.
     fn learn_hour(&mut self, fading: f64) {
         let n = f64::from(self.hours);
         let (mu, phi) = (self.mean(self.hour), self.dispersion());

@@ -238,8 +238,8 @@ fn by_prefix(key: &[u8]) -> Option<Meaning> {
     }
 }
 
-/// A key with a credential's own name, like the header of that name: `api_key`, `accessToken`. Not one of a header in the
-/// answer, as nginx and Traefik name those: it was issued, not used.
+/// A key with a credential's own name, like the header of that name: `api_key`, `accessToken`. Not one of a header in
+/// the answer, as nginx and Traefik name those: it was issued, not used.
 fn credential(key: &[u8]) -> Option<Meaning> {
     const OF_ANSWERS: [&[u8]; 4] = [b"sent_http_", b"upstream_http_", b"origin_", b"downstream_"];
     let is_of_answer = || OF_ANSWERS.iter().any(|start| key.starts_with(start));
